@@ -1,0 +1,180 @@
+//! Lesson 2: the guestbook answers in JSON too, so that its page need not be loaded again.
+
+mod guestbook;
+
+use std::{env, process, sync::Arc};
+
+use askama::Template;
+use axum::{
+    Form, Json, Router,
+    extract::{
+        Path, Query, State,
+        rejection::{JsonRejection, PathRejection, QueryRejection},
+    },
+    http::{HeaderMap, StatusCode, header},
+    response::{Html, IntoResponse, Redirect, Response},
+    routing::get,
+};
+use guestbook::{Entry, Guestbook, Message};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+#[derive(Template)]
+#[template(path = "page.html")]
+struct GuestbookPage {
+    messages: Vec<Message>,
+    /// What stands in the two fields of the form.
+    form: Entry,
+    /// Why an entry was refused, or nothing.
+    problem: String,
+}
+
+/// Which messages somebody asks for, and how many seconds they would wait for one.
+#[derive(Deserialize)]
+struct Wanted {
+    since: Option<u64>,
+    wait: Option<u64>,
+}
+
+#[tokio::main]
+async fn main() {
+    let port = env::var("PORT").unwrap_or("8000".to_string());
+    let listener = TcpListener::bind(format!("127.0.0.1:{port}"))
+        .await
+        .unwrap_or_else(|error| {
+            eprintln!(
+                "Lesson 2 cannot listen on port {port}: {error}. \
+                 Stop the other program, or choose a free port: \
+                 PORT=8001 cargo run --bin lesson-2"
+            );
+            process::exit(1)
+        });
+    let address = listener
+        .local_addr()
+        .expect("a bound listener has an address");
+    println!("Lesson 2 is at http://{address}");
+    axum::serve(listener, app())
+        .await
+        .expect("axum::serve does not end");
+}
+
+fn app() -> Router {
+    let guestbook = Guestbook::default();
+    guestbook.store(Entry::new("Ferris", "Welcome!"));
+    guestbook.store(Entry::new("Corro", "Sign the book, please."));
+
+    Router::new()
+        .route("/", get(show).post(sign))
+        .route("/style.css", get(style))
+        .route("/api/messages", get(list).post(create))
+        .route("/api/messages/{id}", get(read))
+        .route("/api/events", get(events))
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(Arc::new(guestbook))
+}
+
+async fn list(
+    State(guestbook): State<Arc<Guestbook>>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Response {
+    let Ok(Query(wanted)) = wanted else {
+        return error(StatusCode::BAD_REQUEST, "since and wait are whole numbers.");
+    };
+    match (wanted.since, wanted.wait) {
+        (None, _) => everything(&guestbook),
+        (Some(since), None) => Json(after(&guestbook, since)).into_response(),
+        (Some(since), Some(seconds)) => wait_for_more(&guestbook, since, seconds).await,
+    }
+}
+
+/// Exercise 2.1: all messages as JSON.
+fn everything(guestbook: &Guestbook) -> Response {
+    todo!("2.1 answer all messages as JSON: {guestbook:?}")
+}
+
+/// Exercise 2.2, first half: stores what is sent as JSON. The body is any JSON
+/// at first, because broken JSON has another answer than JSON with no sender.
+async fn create(
+    State(guestbook): State<Arc<Guestbook>>,
+    body: Result<Json<Value>, JsonRejection>,
+) -> Response {
+    todo!("2.2 store {body:?} in {guestbook:?}, then answer 201")
+}
+
+/// Exercise 2.2, second half: one message.
+async fn read(
+    State(guestbook): State<Arc<Guestbook>>,
+    id: Result<Path<u64>, PathRejection>,
+) -> Response {
+    todo!("2.2 answer message {id:?} of {guestbook:?}, or 404")
+}
+
+/// Exercise 2.3: the messages whose id is greater than `since`.
+fn after(guestbook: &Guestbook, since: u64) -> Vec<Message> {
+    todo!("2.3 pick the messages of {guestbook:?} that come after {since}")
+}
+
+/// Exercise 2.5: the messages after `since`, as soon as there is one, or none after `seconds`.
+async fn wait_for_more(guestbook: &Guestbook, since: u64, seconds: u64) -> Response {
+    todo!("2.5 wait {seconds} s for what comes after {since} in {guestbook:?}")
+}
+
+/// Exercise 2.6: every message from now on, or from the browser's last one on, as an event.
+async fn events(State(guestbook): State<Arc<Guestbook>>, headers: HeaderMap) -> Response {
+    todo!("2.6 send each message of {guestbook:?} as an event, see {headers:?}")
+}
+
+async fn no_such_path() -> Response {
+    error(StatusCode::NOT_FOUND, "There is nothing at this path.")
+}
+
+async fn wrong_method() -> Response {
+    error(StatusCode::METHOD_NOT_ALLOWED, "Not with this method.")
+}
+
+fn error(status: StatusCode, sentence: &str) -> Response {
+    (status, Json(json!({ "error": sentence }))).into_response()
+}
+
+async fn show(State(guestbook): State<Arc<Guestbook>>, Query(form): Query<Entry>) -> Response {
+    let nothing = String::new();
+    page(StatusCode::OK, guestbook_page(&guestbook, form, nothing))
+}
+
+async fn sign(State(guestbook): State<Arc<Guestbook>>, Form(entry): Form<Entry>) -> Response {
+    let missing = entry.missing();
+    if missing.is_empty() {
+        guestbook.store(entry);
+        Redirect::to("/").into_response()
+    } else {
+        let problem = please_fill_in(missing);
+        let again = guestbook_page(&guestbook, entry, problem);
+        page(StatusCode::UNPROCESSABLE_ENTITY, again)
+    }
+}
+
+fn please_fill_in(missing: Vec<&str>) -> String {
+    format!("Please fill in: {}.", missing.join(", "))
+}
+
+fn guestbook_page(guestbook: &Guestbook, form: Entry, problem: String) -> GuestbookPage {
+    GuestbookPage {
+        messages: guestbook.all(),
+        form,
+        problem,
+    }
+}
+
+fn page(status: StatusCode, template: impl Template) -> Response {
+    match template.render() {
+        Ok(html) => (status, Html(html)).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+async fn style() -> Response {
+    let css = include_str!("../../lessons/style.css");
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], css).into_response()
+}

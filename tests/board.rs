@@ -1,0 +1,113 @@
+//! The board: a line per lesson with what is done, and exactly one next step.
+
+use std::collections::BTreeMap;
+
+use crate::chapter;
+use crate::colours::{BOLD, DIM, GREEN, RED, paint};
+use crate::grading::Verdict;
+use crate::lesson::{Exercise, LESSONS, Lesson, Number};
+
+/// The verdicts of a run.
+pub type Verdicts = BTreeMap<Number, Verdict>;
+
+/// Writes the board of a run, with the lessons that were graded in it.
+pub fn board(verdicts: &Verdicts, colours: bool) -> String {
+    let mut text = String::new();
+    for lesson in LESSONS {
+        let graded: Vec<&Exercise> = lesson
+            .exercises
+            .iter()
+            .filter(|exercise| verdicts.contains_key(&exercise.number))
+            .collect();
+        if !graded.is_empty() {
+            text.push_str(&line(lesson, &graded, verdicts, colours));
+        }
+    }
+    let next = paint(BOLD, "next:", colours);
+    text.push_str(&format!("\n{next} {}\n", next_step(verdicts)));
+    text
+}
+
+fn line(lesson: &Lesson, graded: &[&Exercise], verdicts: &Verdicts, colours: bool) -> String {
+    let mut marks = String::new();
+    let mut passed = 0;
+    for exercise in graded {
+        let (mark, style) = match verdicts[&exercise.number] {
+            Verdict::Passed => {
+                passed += 1;
+                ('#', GREEN)
+            }
+            Verdict::Wrong(_) | Verdict::DoesNotCompile(_) => ('x', RED),
+            Verdict::NotStarted(_) | Verdict::WaitsFor(..) | Verdict::NoBrowser(_) => ('.', DIM),
+        };
+        marks.push_str(&paint(style, &mark.to_string(), colours));
+    }
+    let padding = " ".repeat(8_usize.saturating_sub(graded.len()));
+    format!(
+        "lesson {:>2}  {:<10} {marks}{padding} {passed} of {} passed\n",
+        lesson.number,
+        lesson.title,
+        graded.len()
+    )
+}
+
+/// The one thing to do next, as one sentence.
+fn next_step(verdicts: &Verdicts) -> String {
+    let open = verdicts
+        .iter()
+        .find(|(_, verdict)| !matches!(verdict, Verdict::Passed | Verdict::NoBrowser(_)));
+    let Some((number, verdict)) = open else {
+        return after_all(verdicts);
+    };
+    let lesson = lesson_of(*number);
+    let text = chapter::place(lesson, *number);
+    let title = chapter::section(lesson, *number).map_or(String::new(), |section| section.title);
+    let grade = format!("cargo test lesson-{number}");
+    match verdict {
+        Verdict::NotStarted(place) => {
+            format!("{number} {title}: read {text}, fill {place}, then {grade}")
+        }
+        Verdict::WaitsFor(other, place) => {
+            format!("{other}, which {number} needs: fill {place}, then cargo test lesson-{other}")
+        }
+        Verdict::DoesNotCompile(_) => {
+            format!(
+                "make lesson {0} compile: cargo build --bin lesson-{0}",
+                lesson.number
+            )
+        }
+        _ => format!("{number} {title}: read what is said above, mend it, then {grade}"),
+    }
+}
+
+fn after_all(verdicts: &Verdicts) -> String {
+    let without_browser = verdicts.iter().find_map(|(number, verdict)| match verdict {
+        Verdict::NoBrowser(reason) => Some((number, reason)),
+        _ => None,
+    });
+    if let Some((number, reason)) = without_browser {
+        return format!("{number} {reason}");
+    }
+    let last = verdicts.keys().next_back().map_or(0, |number| number.0);
+    let done = LESSONS
+        .iter()
+        .flat_map(|lesson| lesson.exercises)
+        .all(|exercise| verdicts.contains_key(&exercise.number) || exercise.number.0 > last);
+    match LESSONS.iter().find(|lesson| lesson.number == last + 1) {
+        Some(lesson) => format!(
+            "lesson {0}, {1}: cargo run --bin lesson-{0}, and read {2}",
+            lesson.number,
+            lesson.title,
+            lesson.chapter_file().display()
+        ),
+        None if done => "nothing: every exercise is passed".to_string(),
+        None => "cargo test, to see all lessons on the board".to_string(),
+    }
+}
+
+fn lesson_of(number: Number) -> &'static Lesson {
+    LESSONS
+        .iter()
+        .find(|lesson| lesson.number == number.0)
+        .expect("verdicts are about exercises of lessons")
+}

@@ -1,0 +1,393 @@
+//! Lesson 4, chat: what is asked of a room in which everyone hears everyone.
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::browser::Browser;
+use crate::conversation::{Conversation, Step, Stop, stop};
+use crate::lesson::{Exercise, Lesson, Number};
+use crate::socket::{Socket, json_of};
+
+/// The lesson and its exercises.
+pub const LESSON: Lesson = Lesson {
+    number: 4,
+    name: "04-chat",
+    title: "Chat",
+    exercises: &[
+        Exercise {
+            number: Number(4, 1),
+            in_browser: false,
+            converse: |talk| Box::pin(everyone_hears(talk)),
+        },
+        Exercise {
+            number: Number(4, 2),
+            in_browser: false,
+            converse: |talk| Box::pin(presence(talk)),
+        },
+        Exercise {
+            number: Number(4, 3),
+            in_browser: false,
+            converse: |talk| Box::pin(one_order(talk)),
+        },
+        Exercise {
+            number: Number(4, 4),
+            in_browser: false,
+            converse: |talk| Box::pin(mistakes_stay_private(talk)),
+        },
+        Exercise {
+            number: Number(4, 5),
+            in_browser: true,
+            converse: |talk| Box::pin(page(talk)),
+        },
+        Exercise {
+            number: Number(4, 6),
+            in_browser: false,
+            converse: |talk| Box::pin(somebody_stops_reading(talk)),
+        },
+    ],
+};
+
+const CHAT: &str = "/chat/public";
+
+fn says(sender: &str, message: &str) -> Value {
+    json!({ "sender": sender, "message": message })
+}
+
+/// The presence of exercise 4.2, which the other exercises are not about.
+fn is_presence(message: &Message) -> bool {
+    json_of(message).is_some_and(|data| data.get("online").is_some())
+}
+
+/// The people in the room, in the order in which they came.
+#[derive(Default)]
+struct Room {
+    people: Vec<Socket>,
+}
+
+impl Room {
+    /// Opens the room with these people in it.
+    async fn with(talk: &Conversation, lanes: &[&str]) -> Step<Self> {
+        let mut room = Self::default();
+        for lane in lanes {
+            talk.step(&format!("{lane} joins and says so"));
+            room.join(talk.socket(lane, CHAT).await?).await?;
+        }
+        Ok(room)
+    }
+
+    /// Lets somebody in. An upgrade is answered before the server listens to
+    /// the socket, so everybody waits until the newcomer has been heard.
+    async fn join(&mut self, newcomer: Socket) -> Step {
+        self.people.push(newcomer.passing_over(is_presence));
+        self.say(self.people.len() - 1, "I am here.").await
+    }
+
+    /// Somebody says something, and everybody hears it.
+    async fn say(&mut self, speaker: usize, message: &str) -> Step {
+        let speaker = &mut self.people[speaker];
+        let name = speaker.lane.clone();
+        speaker.send_json(says(&name, message)).await?;
+        for person in &mut self.people {
+            person.receive().await?;
+        }
+        Ok(())
+    }
+}
+
+const ALICE: usize = 0;
+const BOB: usize = 1;
+
+async fn everyone_hears(talk: Conversation) -> Step {
+    let mut room = Room::with(&talk, &["alice", "bob", "carol"]).await?;
+    for (speaker, message) in [(ALICE, "Hello, everyone!"), (BOB, "안녕하세요 👋")] {
+        talk.step(&format!("{} speaks", room.people[speaker].lane));
+        room.say(speaker, message).await?;
+    }
+    Ok(())
+}
+
+async fn presence(talk: Conversation) -> Step {
+    let mut people: Vec<Socket> = Vec::new();
+    for lane in ["alice", "bob", "carol", "dave"] {
+        talk.step(&format!("{lane} joins"));
+        people.push(talk.socket(lane, CHAT).await?);
+        tell(&mut people).await?;
+    }
+
+    talk.step("dave closes");
+    let mut dave = people.pop().expect("dave is there");
+    dave.close(Some(1000)).await?;
+    tell(&mut people).await?;
+
+    talk.step("carol is gone without a word");
+    people.pop().expect("carol is there").vanish();
+    tell(&mut people).await?;
+
+    talk.step("bob's connection is reset");
+    people.pop().expect("bob is there").reset()?;
+    tell(&mut people).await?;
+
+    talk.step("five others come");
+    let mut alice = people.pop().expect("alice is there");
+    let mut crowd = Vec::new();
+    for _ in 0..5 {
+        crowd.push(talk.aside().socket("other", CHAT).await?);
+        alice.receive().await?;
+    }
+    talk.step("they are all reset at the same time");
+    for person in crowd {
+        person.reset()?;
+    }
+    for _ in 0..5 {
+        alice.receive().await?;
+    }
+    Ok(())
+}
+
+/// Everybody is told something.
+async fn tell(people: &mut [Socket]) -> Step {
+    for person in people {
+        person.receive().await?;
+    }
+    Ok(())
+}
+
+/// How many messages each speaks when all speak at once.
+const EACH: usize = 30;
+
+async fn one_order(talk: Conversation) -> Step {
+    let mut room = Room::with(&talk, &["alice", "bob", "carol"]).await?;
+    talk.step(&format!("all speak at once, {EACH} messages each"));
+    let conversations = room.people.iter_mut().map(speak_and_listen);
+    let mut heard = Vec::new();
+    for of_one in join_all(conversations).await {
+        heard.push(of_one?);
+    }
+    for (person, messages) in room.people.iter().zip(&heard) {
+        let what = match first_difference(messages, &heard[ALICE]) {
+            None => format!("{} messages, in alice's order", messages.len()),
+            Some(difference) => difference,
+        };
+        talk.transcript.received(&person.lane, what);
+        let own = messages
+            .iter()
+            .filter(|said| said["sender"] == *person.lane);
+        let spoken = (0..EACH).map(|number| says(&person.lane, &number.to_string()));
+        let kept = own.cloned().eq(spoken);
+        let what = if kept {
+            "in the order spoken"
+        } else {
+            "not in the order spoken"
+        };
+        let what = format!("what {} said, {what}", person.lane);
+        talk.transcript.received(&person.lane, what);
+    }
+
+    talk.step("bob makes a mistake between two messages, and waits for nothing");
+    let bob = &mut room.people[BOB];
+    bob.send_json(says("bob", "Before.")).await?;
+    bob.send_text("oops").await?;
+    bob.send_json(says("bob", "After.")).await?;
+    for _ in 0..3 {
+        bob.receive().await?;
+    }
+    Ok(())
+}
+
+/// Says all that one has to say, then hears what everybody said.
+async fn speak_and_listen(person: &mut Socket) -> Step<Vec<Value>> {
+    for number in 0..EACH {
+        let message = says(&person.lane, &number.to_string());
+        person.send_quietly(&message).await?;
+    }
+    let mut heard = Vec::new();
+    while heard.len() < 3 * EACH {
+        match person.next().await {
+            Ok(message) => heard.push(json_of(&message).unwrap_or_default()),
+            Err(instead) => {
+                let lane = &person.lane;
+                let count = heard.len();
+                return stop(format!(
+                    "{lane} got {count} messages of {}, then {instead}",
+                    3 * EACH
+                ));
+            }
+        }
+    }
+    Ok(heard)
+}
+
+fn first_difference(messages: &[Value], of_alice: &[Value]) -> Option<String> {
+    let pairs = messages.iter().zip(of_alice).enumerate();
+    let mut differing = pairs.filter(|(_, (one, other))| one != other);
+    differing.next().map(|(position, (one, other))| {
+        format!("message {} is {one}, where alice got {other}", position + 1)
+    })
+}
+
+async fn mistakes_stay_private(talk: Conversation) -> Step {
+    let mut room = Room::with(&talk, &["alice", "bob", "eve"]).await?;
+    let eve = 2;
+
+    talk.step("eve makes mistakes, and she alone is told");
+    let deep = "[".repeat(60_000);
+    for text in [
+        "hello",
+        "{\"sender\":\"eve\",\"message\":",
+        "{\"sender\":\"eve\"}",
+        "{\"sender\":\"eve\",\"message\":7}",
+        "{\"sender\":\"eve\",\"message\":\"\"}",
+        "{\"sender\":\"  \",\"message\":\"Boo!\"}",
+        &deep,
+    ] {
+        room.people[eve].send_text(text).await?;
+        room.people[eve].receive().await?;
+    }
+
+    talk.step("a ping is answered, and eve goes on speaking");
+    room.people[eve].ping("are you there?").await?;
+    room.say(eve, "Sorry.").await?;
+    talk.step("and hearing");
+    room.say(ALICE, "Never mind.").await?;
+
+    talk.step("eve sends binary and is closed");
+    room.people[eve].send_binary(b"\x00\x01\x02").await?;
+    room.people[eve].receive_close().await?;
+    room.people.pop();
+    talk.step("nobody else is");
+    room.say(BOB, "Where is eve?").await?;
+    talk.step("and the room goes on");
+    room.say(ALICE, "Gone.").await?;
+    Ok(())
+}
+
+async fn page(talk: Conversation) -> Step {
+    let browser = Browser::start().await.map_err(Stop)?;
+    talk.step("two tabs open the page");
+    let ann = talk.tab(&browser, "Ann's tab", "/").await?;
+    let bob = talk.tab(&browser, "Bob's tab", "/").await?;
+    for tab in [&ann, &bob] {
+        tab.text_becomes("#connection", "connected").await?;
+    }
+
+    talk.step("Ann presses Enter");
+    ann.type_into("#chat-sender", "Ann").await?;
+    ann.type_into("#chat-message-input", "Hello, Bob!").await?;
+    ann.press_enter().await?;
+    let log = ["Ann : Hello, Bob!"];
+    for tab in [&ann, &bob] {
+        tab.lines_become("#chat-log", &log).await?;
+    }
+    ann.field_becomes("#chat-message-input", "").await?;
+    ann.field_becomes("#chat-sender", "Ann").await?;
+
+    talk.step("Bob clicks Send, and what he typed is text");
+    let image = "<img src=x onerror=\"document.title='hacked'\">";
+    bob.type_into("#chat-sender", "<b>Bob</b>").await?;
+    bob.type_into("#chat-message-input", image).await?;
+    bob.click("#chat-message-submit").await?;
+    let hostile = format!("<b>Bob</b> : {image}");
+    let log = [log[0], &hostile];
+    for tab in [&ann, &bob] {
+        tab.lines_become("#chat-log", &log).await?;
+        tab.count_becomes("#chat-log img, #chat-log b", 0).await?;
+    }
+
+    talk.step("an empty message is not sent, so the next line is the next message");
+    ann.type_into("#chat-message-input", "").await?;
+    ann.click("#chat-message-submit").await?;
+    ann.type_into("#chat-message-input", "Nice try.").await?;
+    ann.press_enter().await?;
+    let log = [log[0], log[1], "Ann : Nice try."];
+    for tab in [&ann, &bob] {
+        tab.lines_become("#chat-log", &log).await?;
+    }
+
+    talk.step("the server is gone: nothing is sent, and nothing is lost");
+    talk.server.kill();
+    for tab in [&ann, &bob] {
+        tab.text_becomes("#connection", "not connected").await?;
+    }
+    ann.type_into("#chat-message-input", "Anybody there?")
+        .await?;
+    ann.press_enter().await?;
+    ann.click("#chat-message-submit").await?;
+    ann.field_becomes("#chat-message-input", "Anybody there?")
+        .await?;
+    ann.lines_become("#chat-log", &log).await?;
+    for tab in [&ann, &bob] {
+        tab.errors();
+    }
+    Ok(())
+}
+
+/// More than a kernel keeps for somebody who does not read, and a room of some
+/// hundred messages besides: somebody who reads nothing must miss some.
+const FLOOD: usize = 1_000;
+
+/// How long each of these messages is, in bytes.
+const LONG: usize = 10_000;
+
+/// How many of them are on their way at the same time: few enough for any room.
+const ON_THEIR_WAY: usize = 10;
+
+async fn somebody_stops_reading(talk: Conversation) -> Step {
+    let mut room = Room::with(&talk, &["alice", "bob"]).await?;
+    talk.step("zoe joins and says so, and reads no more after that");
+    room.join(talk.narrow_socket("zoe", CHAT, 4096).await?)
+        .await?;
+    let mut zoe = room.people.pop().expect("zoe is there");
+
+    talk.step(&format!("alice says {FLOOD} long things"));
+    let long = "x".repeat(LONG);
+    let numbers: Vec<usize> = (1..=FLOOD).collect();
+    for numbers in numbers.chunks(ON_THEIR_WAY) {
+        let messages = numbers
+            .iter()
+            .map(|number| says("alice", &format!("{number} {long}")));
+        let messages: Vec<Value> = messages.collect();
+        for message in &messages {
+            room.people[ALICE].send_quietly(message).await?;
+        }
+        for person in &mut room.people {
+            for (message, number) in messages.iter().zip(numbers) {
+                let heard = hears(person, message).await;
+                heard.or_else(|instead| {
+                    let what = format!("{instead} instead of message {number}");
+                    talk.transcript.received(&person.lane, &what);
+                    stop(format!("{} got {what}", person.lane))
+                })?;
+            }
+        }
+    }
+    for person in &room.people {
+        let what = format!("{FLOOD} messages of {LONG} bytes each");
+        talk.transcript.received(&person.lane, what);
+    }
+
+    talk.step("zoe reads again: she may have missed some, and hears what is said now");
+    room.say(ALICE, "Good morning, zoe.").await?;
+    loop {
+        match zoe.next().await {
+            Ok(message) if json_of(&message) == Some(says("alice", "Good morning, zoe.")) => {
+                talk.transcript.received("zoe", "what alice says now");
+                return Ok(());
+            }
+            Ok(_) => {}
+            Err(instead) => {
+                talk.transcript.received("zoe", &instead);
+                return stop(format!("zoe got {instead} when she read again"));
+            }
+        }
+    }
+}
+
+async fn hears(person: &mut Socket, expected: &Value) -> Result<(), String> {
+    let message = person.next().await?;
+    if json_of(&message).as_ref() == Some(expected) {
+        Ok(())
+    } else {
+        Err("another message".to_string())
+    }
+}

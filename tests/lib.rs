@@ -1,0 +1,39 @@
+//! The grading kit: it starts a server, holds a conversation with it over HTTP
+//! and WebSocket, writes down what was said, and compares that transcript with
+//! the accepted one.
+//!
+//! Read in this order to learn how one tests a WebSocket server:
+//! [`conversation`] (the vocabulary), [`socket`] and [`tab`] (a client and a
+//! browser tab), [`transcript`] (the notation), [`server`] (a fresh process for
+//! each exercise), [`grading`] (the verdicts). What is asked of each lesson
+//! stands in `lesson_01.rs` and its siblings.
+
+pub mod accepted;
+pub mod answer;
+pub mod bad_inputs;
+pub mod board;
+pub mod browser;
+pub mod building;
+pub mod chapter;
+pub mod colours;
+pub mod conversation;
+pub mod difference;
+pub mod events;
+pub mod filter;
+pub mod grading;
+pub mod harness;
+pub mod lesson;
+pub mod panics;
+pub mod process;
+pub mod report;
+pub mod server;
+pub mod socket;
+pub mod source;
+pub mod starters;
+pub mod tab;
+pub mod transcript;
+
+pub mod lesson_01;
+pub mod lesson_02;
+pub mod lesson_03;
+pub mod lesson_04;

@@ -1,0 +1,193 @@
+//! The server under examination: a fresh process for each exercise.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use crate::lesson::workbook;
+use crate::process::Process;
+
+/// How long a lesson may take to print its URL.
+const START: Duration = Duration::from_secs(10);
+
+/// How long the program of `LESSON_COMMAND` may take to accept connections: it
+/// may have to be compiled first.
+const COMMAND_START: Duration = Duration::from_secs(20);
+
+/// How a server is started.
+#[derive(Clone, Debug)]
+pub enum Program {
+    /// A lesson of the workbook: takes `PORT=0` and prints its URL.
+    Built(PathBuf),
+    /// Any server, in any language: a command for the shell, takes `PORT`.
+    Command(String),
+}
+
+/// A running server, ended with the last clone.
+#[derive(Clone)]
+pub struct Server {
+    process: Arc<Mutex<Process>>,
+    /// Its host and port, for instance `127.0.0.1:43121`.
+    pub address: String,
+}
+
+impl Server {
+    /// Starts a server on a free port, and waits until it can be talked to.
+    ///
+    /// # Errors
+    /// One sentence on what went wrong, with what the server wrote to stderr.
+    pub async fn start(program: &Program) -> Result<Self, String> {
+        match program {
+            Program::Built(path) => start_built(path).await,
+            Program::Command(command) => start_command(command).await,
+        }
+    }
+
+    /// Ends the server at once, as `kill -9` does.
+    pub fn kill(&self) {
+        self.process().end();
+    }
+
+    /// Whether the server is still there; how it ended, if it is not.
+    pub fn ended(&self) -> Option<String> {
+        self.process().ended().map(|status| status.to_string())
+    }
+
+    /// Ends the server, and returns all that it wrote to stderr.
+    pub fn end_and_read_stderr(&self) -> String {
+        self.process().end_and_read_stderr()
+    }
+
+    fn process(&self) -> MutexGuard<'_, Process> {
+        self.process
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+async fn start_built(path: &Path) -> Result<Server, String> {
+    let mut command = Command::new(path);
+    command.env("PORT", "0");
+    let mut process = start(command)?;
+    let line = match timeout(START, first_line(process.stdout.clone())).await {
+        Ok(Some(line)) => line,
+        Ok(None) => return Err(ended_early(&mut process).await),
+        Err(_) => return Err(printed_nothing(&mut process)),
+    };
+    let address = line
+        .split_whitespace()
+        .last()
+        .and_then(|word| word.strip_prefix("http://"))
+        .map(|address| address.trim_end_matches('/').to_string())
+        .ok_or(format!(
+            "The server's first line on stdout must end with its URL, but it was: {line:?}."
+        ))?;
+    Ok(Server {
+        process: Arc::new(Mutex::new(process)),
+        address,
+    })
+}
+
+/// The first line of an output; none when the output ends before.
+async fn first_line(mut output: watch::Receiver<Vec<u8>>) -> Option<String> {
+    let text = output.wait_for(|text| text.contains(&b'\n')).await.ok()?;
+    let text = String::from_utf8_lossy(&text);
+    text.lines().next().map(str::to_string)
+}
+
+async fn start_command(text: &str) -> Result<Server, String> {
+    let port = free_port()?;
+    let mut command = shell(text);
+    command.env("PORT", port.to_string());
+    let mut process = start(command)?;
+    let address = format!("127.0.0.1:{port}");
+    let accepting = async {
+        while TcpStream::connect(&address).await.is_err() {
+            if process.ended().is_some() {
+                return Err(ended_early(&mut process).await);
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    };
+    match timeout(COMMAND_START, accepting).await {
+        Ok(Ok(())) => Ok(Server {
+            process: Arc::new(Mutex::new(process)),
+            address,
+        }),
+        Ok(Err(reason)) => Err(reason),
+        Err(_) => Err(format!(
+            "`{text}` accepted no connection on 127.0.0.1:{port} within {} s: it must listen on the port in PORT.{}",
+            COMMAND_START.as_secs(),
+            stderr_of(&mut process)
+        )),
+    }
+}
+
+fn start(mut command: Command) -> Result<Process, String> {
+    command
+        .current_dir(workbook())
+        // A panic's place is what counts; a backtrace would bury it.
+        .env("RUST_BACKTRACE", "0");
+    Process::start(command).map_err(|error| format!("The server could not be started: {error}."))
+}
+
+fn shell(text: &str) -> Command {
+    let (shell, flag) = if cfg!(windows) {
+        ("cmd", "/C")
+    } else {
+        ("sh", "-c")
+    };
+    let mut command = Command::new(shell);
+    command.args([flag, text]);
+    command
+}
+
+/// A port that is free now. Somebody else may take it before the server does,
+/// which the server then says.
+fn free_port() -> Result<u16, String> {
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port())
+        .map_err(|error| format!("There is no free port on 127.0.0.1: {error}."))
+}
+
+async fn ended_early(process: &mut Process) -> String {
+    // Its stdout closes a moment before the system knows how it ended.
+    let status = timeout(Duration::from_secs(1), async {
+        loop {
+            if let Some(status) = process.ended() {
+                return status.to_string();
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+    });
+    let status = status.await.unwrap_or("its stdout is closed".to_string());
+    format!(
+        "The server ended before it could be talked to ({status}).{}",
+        stderr_of(process)
+    )
+}
+
+fn printed_nothing(process: &mut Process) -> String {
+    format!(
+        "The server did not print a line with its URL within {} s.{}",
+        START.as_secs(),
+        stderr_of(process)
+    )
+}
+
+fn stderr_of(process: &mut Process) -> String {
+    let stderr = process.end_and_read_stderr();
+    if stderr.trim().is_empty() {
+        " It wrote nothing to stderr.".to_string()
+    } else {
+        format!(" It wrote to stderr:\n{}", stderr.trim_end())
+    }
+}

@@ -1,0 +1,330 @@
+//! A WebSocket client that writes down every frame it is asked about.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use reqwest::StatusCode;
+use serde_json::Value;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
+use tokio_tungstenite::{WebSocketStream, client_async};
+
+use crate::answer::status_line;
+use crate::conversation::{Conversation, PATIENCE, Step, nothing_within, stop};
+use crate::transcript::{Transcript, readable};
+
+/// Whether an exercise is not about a message, so that it is passed over.
+pub type NotAsked = fn(&Message) -> bool;
+
+/// An open WebSocket, on the client's side.
+pub struct Socket {
+    stream: WebSocketStream<TcpStream>,
+    transcript: Transcript,
+    /// What the transcript calls this client.
+    pub lane: String,
+    not_asked: NotAsked,
+    /// What has come while something else was awaited.
+    waiting: VecDeque<Message>,
+}
+
+impl Socket {
+    /// Opens a WebSocket; `unread` bounds what the kernel keeps for a client that does not read.
+    pub(crate) async fn open(
+        conversation: &Conversation,
+        lane: &str,
+        path: &str,
+        unread: Option<u32>,
+    ) -> Step<Self> {
+        let transcript = conversation.transcript.clone();
+        transcript.sent(lane, format!("GET {path}, upgrade to WebSocket"));
+        let address = &conversation.server.address;
+        let upgrade = async {
+            let stream = connect(address, unread).await?;
+            client_async(format!("ws://{address}{path}"), stream).await
+        };
+        match timeout(PATIENCE, upgrade).await {
+            Ok(Ok((stream, response))) => {
+                transcript.received(lane, status_line(response.status()));
+                Ok(Self {
+                    stream,
+                    transcript,
+                    lane: lane.to_string(),
+                    not_asked: |_| false,
+                    waiting: VecDeque::new(),
+                })
+            }
+            Ok(Err(Error::Http(response))) => {
+                let status = status_line(response.status());
+                transcript.received(lane, &status);
+                stop(format!(
+                    "the upgrade at {path} was answered {status}, not {}",
+                    status_line(StatusCode::SWITCHING_PROTOCOLS)
+                ))
+            }
+            Ok(Err(error)) => {
+                transcript.received(lane, "the connection ended without an answer");
+                stop(format!("the upgrade at {path} failed: {error}"))
+            }
+            Err(_) => {
+                transcript.received(lane, nothing_within());
+                stop(format!(
+                    "no answer to the upgrade at {path} within {} s",
+                    PATIENCE.as_secs()
+                ))
+            }
+        }
+    }
+
+    /// Passes over the messages that the exercise is not about.
+    pub fn passing_over(mut self, not_asked: NotAsked) -> Self {
+        self.not_asked = not_asked;
+        self
+    }
+
+    /// Sends a text.
+    pub async fn send_text(&mut self, text: &str) -> Step {
+        self.transcript
+            .sent(&self.lane, format!("text {}", readable(text)));
+        self.send(Message::text(text)).await
+    }
+
+    /// Sends a text that is JSON.
+    pub async fn send_json(&mut self, data: Value) -> Step {
+        self.send_text(&data.to_string()).await
+    }
+
+    /// Sends a text without writing it down, for crowds of them.
+    pub async fn send_quietly(&mut self, data: &Value) -> Step {
+        self.send(Message::text(data.to_string())).await
+    }
+
+    /// Sends a binary message.
+    pub async fn send_binary(&mut self, bytes: &'static [u8]) -> Step {
+        self.transcript
+            .sent(&self.lane, format!("binary of {} bytes", bytes.len()));
+        self.send(Message::Binary(Bytes::from_static(bytes))).await
+    }
+
+    /// Sends a ping and waits for its pong; what else comes meanwhile is kept.
+    pub async fn ping(&mut self, payload: &'static str) -> Step {
+        self.transcript
+            .sent(&self.lane, format!("ping {payload:?}"));
+        self.send(Message::Ping(Bytes::from_static(payload.as_bytes())))
+            .await?;
+        let pong = timeout(PATIENCE, async {
+            loop {
+                match self.stream.next().await {
+                    Some(Ok(Message::Pong(payload))) => return Ok(payload),
+                    Some(Ok(Message::Ping(_))) => {}
+                    Some(Ok(other)) => self.waiting.push_back(other),
+                    Some(Err(_)) | None => return Err(ENDED),
+                }
+            }
+        });
+        let pong = pong.await.unwrap_or(Err("no pong within 5 s"));
+        match pong {
+            Ok(payload) => {
+                let payload = String::from_utf8_lossy(&payload).into_owned();
+                self.transcript
+                    .received(&self.lane, format!("pong {payload:?}"));
+                Ok(())
+            }
+            Err(instead) => {
+                self.transcript.received(&self.lane, instead);
+                stop(format!("{}'s ping got {instead}", self.lane))
+            }
+        }
+    }
+
+    /// Sends bytes as they are, past the client's own framing.
+    pub async fn send_bytes(&mut self, what: &str, bytes: &[u8]) -> Step {
+        self.transcript.sent(&self.lane, what);
+        let sent = timeout(PATIENCE, self.stream.get_mut().write_all(bytes)).await;
+        match sent {
+            Ok(Ok(())) => Ok(()),
+            _ => stop(format!("{} could not send {what}", self.lane)),
+        }
+    }
+
+    async fn send(&mut self, message: Message) -> Step {
+        match timeout(PATIENCE, self.stream.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => {
+                self.transcript.received(&self.lane, ENDED);
+                stop(format!(
+                    "{} could not send: the server had ended the connection",
+                    self.lane
+                ))
+            }
+            Err(_) => stop(format!(
+                "{} could not send within {} s: the server does not read",
+                self.lane,
+                PATIENCE.as_secs()
+            )),
+        }
+    }
+
+    /// Waits for the next message and writes it down.
+    ///
+    /// # Errors
+    /// When none comes in time, or the connection ends without a Close.
+    pub async fn receive(&mut self) -> Step<Message> {
+        match self.next().await {
+            Ok(message) => {
+                self.transcript.received(&self.lane, name_of(&message));
+                Ok(message)
+            }
+            Err(instead) => {
+                self.transcript.received(&self.lane, &instead);
+                stop(format!("{} got {instead}", self.lane))
+            }
+        }
+    }
+
+    /// Waits for the next message and writes nothing down, for crowds of them.
+    ///
+    /// # Errors
+    /// What came instead of a message.
+    pub async fn next(&mut self) -> Result<Message, String> {
+        let next = timeout(PATIENCE, async {
+            loop {
+                let message = match self.waiting.pop_front() {
+                    Some(message) => message,
+                    None => match self.stream.next().await {
+                        Some(Ok(message)) => message,
+                        Some(Err(_)) | None => return Err(ENDED.to_string()),
+                    },
+                };
+                let of_the_protocol = matches!(message, Message::Ping(_) | Message::Pong(_));
+                if !of_the_protocol && !(self.not_asked)(&message) {
+                    return Ok(message);
+                }
+            }
+        });
+        next.await.unwrap_or_else(|_| Err(nothing_within()))
+    }
+
+    /// Closes as a browser does: sends Close, and waits for the answer to it.
+    /// Messages that were on their way are passed over.
+    pub async fn close(&mut self, code: Option<u16>) -> Step {
+        self.transcript
+            .sent(&self.lane, close_name(code.map(CloseCode::from)));
+        let frame = code.map(|code| CloseFrame {
+            code: CloseCode::from(code),
+            reason: "".into(),
+        });
+        self.send(Message::Close(frame)).await?;
+        self.receive_close().await
+    }
+
+    /// Waits for the server's Close and writes it down. Messages that were on
+    /// their way are passed over.
+    pub async fn receive_close(&mut self) -> Step {
+        match self.close_code().await {
+            Ok(code) => {
+                let name = close_name(code.map(CloseCode::from));
+                self.transcript.received(&self.lane, name);
+                Ok(())
+            }
+            Err(instead) => {
+                self.transcript.received(&self.lane, &instead);
+                stop(format!("{} got {instead}", self.lane))
+            }
+        }
+    }
+
+    /// Waits for the server's Close and writes nothing down; its code, if it has one.
+    ///
+    /// # Errors
+    /// What came instead of a Close.
+    pub async fn close_code(&mut self) -> Result<Option<u16>, String> {
+        let close = timeout(PATIENCE, async {
+            loop {
+                let message = match self.waiting.pop_front() {
+                    Some(message) => Some(Ok(message)),
+                    None => self.stream.next().await,
+                };
+                match message {
+                    Some(Ok(Message::Close(frame))) => {
+                        return Ok(frame.map(|frame| frame.code.into()));
+                    }
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) | None => return Err(ENDED.to_string()),
+                }
+            }
+        });
+        let code = close
+            .await
+            .unwrap_or_else(|_| Err(format!("no Close within {} s", PATIENCE.as_secs())))?;
+        // Lets the client's half of the closing handshake out.
+        let _ = timeout(Duration::from_millis(100), self.stream.next()).await;
+        Ok(code)
+    }
+
+    /// Ends the TCP connection with no Close frame, as a client that crashed.
+    pub fn vanish(self) {
+        self.transcript
+            .sent(&self.lane, "ends the connection without a Close");
+    }
+
+    /// Resets the TCP connection, as a client that lost its network and came back.
+    pub fn reset(self) -> Step {
+        self.transcript.sent(&self.lane, "resets the connection");
+        self.stream
+            .get_ref()
+            .set_zero_linger()
+            .or_else(|error| stop(format!("the connection could not be reset: {error}")))
+    }
+}
+
+/// What the transcript says of a connection that ended without its closing handshake.
+const ENDED: &str = "the end of the connection without a Close";
+
+async fn connect(address: &str, unread: Option<u32>) -> std::io::Result<TcpStream> {
+    let address: SocketAddr = match address.parse() {
+        Ok(address) => address,
+        Err(_) => return TcpStream::connect(address).await,
+    };
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    if let Some(unread) = unread {
+        socket.set_recv_buffer_size(unread)?;
+    }
+    socket.connect(address).await
+}
+
+/// A message as the transcript names it.
+fn name_of(message: &Message) -> String {
+    match message {
+        Message::Text(text) => format!("text {}", readable(text)),
+        Message::Binary(bytes) => format!("binary of {} bytes", bytes.len()),
+        Message::Close(frame) => close_name(frame.as_ref().map(|frame| frame.code)),
+        Message::Ping(_) => "ping".to_string(),
+        Message::Pong(_) => "pong".to_string(),
+        Message::Frame(_) => "a frame".to_string(),
+    }
+}
+
+fn close_name(code: Option<CloseCode>) -> String {
+    match code {
+        Some(code) => format!("close {}", u16::from(code)),
+        None => "close with no code".to_string(),
+    }
+}
+
+/// The data of a text message that is JSON.
+pub fn json_of(message: &Message) -> Option<Value> {
+    match message {
+        Message::Text(text) => serde_json::from_str(text).ok(),
+        _ => None,
+    }
+}

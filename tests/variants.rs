@@ -1,0 +1,308 @@
+//! `cargo test --test variants`: the graders are graded. Right servers of other
+//! designs must pass everything; wrong ones must fail exactly the exercise that
+//! they name, with the words that they name.
+//!
+//! A right one is a program in the package `tests/variants`. A wrong one is a
+//! patch of a solution, `tests/variants/NN/wrong-NAME.patch`, that begins with
+//!
+//! ```text
+//! Wrong: 4.2
+//! Says: words that the learner must read
+//! ```
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use diffy::Patch;
+use graders::browser;
+use graders::building::{Built, run as run_cargo};
+use graders::grading::{Verdict, grade};
+use graders::harness::{arguments, asked_for, is_ci, run};
+use graders::lesson::{LESSONS, Lesson, Number, workbook};
+use graders::server::Program;
+use libtest_mimic::{Completion, Failed, Trial};
+
+fn main() -> ExitCode {
+    let arguments = arguments();
+    let variants: Vec<Variant> = match read_all() {
+        Ok(variants) => variants,
+        Err(reason) => {
+            eprintln!("{reason}");
+            return ExitCode::from(101);
+        }
+    };
+    let variants: Vec<Variant> = variants
+        .into_iter()
+        .filter(|variant| asked_for(&arguments, &variant.name))
+        .collect();
+    let built = if arguments.list {
+        Vec::new()
+    } else {
+        match build(&variants) {
+            Ok(built) => built,
+            Err(reason) => {
+                eprintln!("{reason}");
+                return ExitCode::from(101);
+            }
+        }
+    };
+    let built = Arc::new(built);
+    let count = |right: bool| {
+        let of_the_kind = variants
+            .iter()
+            .filter(|variant| variant.is_right() == right);
+        (Arc::new(AtomicUsize::new(0)), of_the_kind.count())
+    };
+    let (wrong, right) = (count(false), count(true));
+    let trials = variants
+        .into_iter()
+        .map(|variant| {
+            let built = built.clone();
+            let judged = if variant.is_right() {
+                &right.0
+            } else {
+                &wrong.0
+            };
+            let judged = judged.clone();
+            Trial::ignorable_test(variant.name.clone(), move || {
+                let completion = variant.judge(&built)?;
+                if matches!(completion, Completion::Completed) {
+                    judged.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok(completion)
+            })
+        })
+        .collect();
+    let conclusion = run(&arguments, trials);
+    if !arguments.list {
+        println!(
+            "{} wrong caught of {}, {} right accepted of {}",
+            wrong.0.load(Ordering::Relaxed),
+            wrong.1,
+            right.0.load(Ordering::Relaxed),
+            right.1
+        );
+    }
+    conclusion.exit_code()
+}
+
+/// A server whose verdicts are known.
+struct Variant {
+    /// The program's name: `right-4-actor`, `wrong-4-ghosts`.
+    name: String,
+    lesson: &'static Lesson,
+    fault: Option<Fault>,
+}
+
+/// What is wrong with a server, and how that is told.
+struct Fault {
+    exercise: Number,
+    says: String,
+    patch: String,
+}
+
+impl Variant {
+    fn is_right(&self) -> bool {
+        self.fault.is_none()
+    }
+
+    /// Grades every exercise, and compares the verdicts with what is known.
+    fn judge(&self, built: &[Built]) -> Result<Completion, Failed> {
+        if let Err(reason) = browser::find() {
+            return if is_ci() {
+                Err(reason.into())
+            } else {
+                Ok(Completion::ignored_with(reason))
+            };
+        }
+        let program = built
+            .iter()
+            .find_map(|built| built.program(&self.name).ok())
+            .ok_or_else(|| {
+                built[usize::from(self.is_right())]
+                    .program(&self.name)
+                    .unwrap_err()
+            })?;
+        let program = Program::Built(program);
+        let mut caught = false;
+        for exercise in self.lesson.exercises {
+            let verdict = grade(&program, self.lesson, exercise);
+            let number = exercise.number;
+            match (&self.fault, verdict) {
+                (Some(fault), Verdict::Wrong(words)) if fault.exercise == number => {
+                    if !words.contains(&fault.says) {
+                        let says = &fault.says;
+                        return Err(format!(
+                            "{number} fails, but does not say `{says}`:\n\n{words}"
+                        )
+                        .into());
+                    }
+                    caught = true;
+                }
+                (_, Verdict::Passed) => {}
+                (_, Verdict::Wrong(words)) => {
+                    return Err(format!("{number} should pass, but:\n\n{words}").into());
+                }
+                (_, other) => return Err(format!("{number} should pass, but: {other:?}").into()),
+            }
+        }
+        match &self.fault {
+            Some(fault) if !caught => {
+                Err(format!("{} passes, though it is wrong", fault.exercise).into())
+            }
+            _ => Ok(Completion::Completed),
+        }
+    }
+}
+
+fn read_all() -> Result<Vec<Variant>, String> {
+    let mut variants = Vec::new();
+    for lesson in LESSONS {
+        let folder = workbook().join(format!("tests/variants/{:02}", lesson.number));
+        let mut paths: Vec<PathBuf> = fs::read_dir(&folder)
+            .map_err(|error| format!("{}: {error}", folder.display()))?
+            .flatten()
+            .map(|entry| entry.path())
+            .collect();
+        paths.sort();
+        for path in paths {
+            variants.push(read(lesson, &path)?);
+        }
+    }
+    Ok(variants)
+}
+
+fn read(lesson: &'static Lesson, path: &Path) -> Result<Variant, String> {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let name = |kind: &str, rest: &str| format!("{kind}-{}-{rest}", lesson.number);
+    if let Some(rest) = stem.strip_prefix("right-") {
+        return Ok(Variant {
+            name: name("right", rest),
+            lesson,
+            fault: None,
+        });
+    }
+    let lacks = |what: &str| format!("{} lacks {what}", path.display());
+    let rest = stem
+        .strip_prefix("wrong-")
+        .ok_or(lacks("a name that begins with right- or wrong-"))?;
+    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let line = |label: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(label));
+        line.map(str::trim).ok_or(lacks(label))
+    };
+    let (head, _) = text.split_once("--- ").ok_or(lacks("a patch"))?;
+    Ok(Variant {
+        name: name("wrong", rest),
+        lesson,
+        fault: Some(Fault {
+            exercise: line("Wrong:")?
+                .parse()
+                .map_err(|_| lacks("the number of an exercise"))?,
+            says: line("Says:")?.to_string(),
+            patch: text[head.len()..].to_string(),
+        }),
+    })
+}
+
+/// Builds the wrong ones, then the right ones.
+fn build(variants: &[Variant]) -> Result<Vec<Built>, String> {
+    let workspace = Path::new(env!("CARGO_TARGET_TMPDIR")).join("variants");
+    lay_out(&workspace, variants)?;
+    let cargo = || {
+        let mut command = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
+        command.args(["build", "--keep-going", "--bins", "--message-format=json"]);
+        command
+    };
+    let mut wrong = cargo();
+    wrong
+        .current_dir(&workspace)
+        .env("CARGO_TARGET_DIR", workspace.join("target"));
+    let mut right = cargo();
+    right
+        .current_dir(workbook())
+        .args(["--package", "variants"]);
+    Ok(vec![run_cargo(wrong), run_cargo(right)])
+}
+
+/// Lays out a workspace beside this one: for each wrong server its solution with the patch applied.
+fn lay_out(workspace: &Path, variants: &[Variant]) -> Result<(), String> {
+    let manifest = read_file(&workbook().join("Cargo.toml"))?;
+    let mut lines: Vec<&str> = manifest.lines().collect();
+    lines.retain(|line| !line.starts_with("default-members"));
+    let manifest = lines.join("\n");
+    let members = manifest.lines().find(|line| line.starts_with("members"));
+    let members = members.ok_or("Cargo.toml lacks its members")?;
+    let manifest = manifest.replace(members, "members = [\"solutions/*\"]");
+    // What was laid out for a patch that is gone would be built for ever.
+    let _ = fs::remove_dir_all(workspace.join("solutions"));
+    write(&workspace.join("Cargo.toml"), &manifest)?;
+    write(
+        &workspace.join("Cargo.lock"),
+        &read_file(&workbook().join("Cargo.lock"))?,
+    )?;
+    let style = "lessons/style.css";
+    write(&workspace.join(style), &read_file(&workbook().join(style))?)?;
+    for variant in variants {
+        let Some(fault) = &variant.fault else {
+            continue;
+        };
+        let from = workbook().join(variant.lesson.solution_folder());
+        let to = workspace.join("solutions").join(&variant.name);
+        let entries = fs::read_dir(&from).map_err(|error| error.to_string())?;
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let file = path.file_name().unwrap_or_default();
+            let text = read_file(&path)?;
+            let text = patched(&text, &file.to_string_lossy(), &fault.patch)
+                .map_err(|reason| format!("{}: {reason}", variant.name))?;
+            let solution = format!("solution-{}", variant.lesson.number);
+            write(&to.join(file), &text.replace(&solution, &variant.name))?;
+        }
+    }
+    Ok(())
+}
+
+/// A file with what the patch says about it applied.
+fn patched(text: &str, file: &str, patches: &str) -> Result<String, String> {
+    let mut text = text.to_string();
+    for patch in split(patches) {
+        let names_it = patch
+            .lines()
+            .next()
+            .is_some_and(|line| line.ends_with(&format!("/{file}")));
+        if names_it {
+            let patch = Patch::from_str(&patch).map_err(|error| error.to_string())?;
+            text = diffy::apply(&text, &patch)
+                .map_err(|error| format!("the patch does not fit {file} any more: {error}"))?;
+        }
+    }
+    Ok(text)
+}
+
+/// A patch of several files as one patch for each.
+fn split(patches: &str) -> Vec<String> {
+    let mut parts: Vec<String> = Vec::new();
+    for line in patches.lines() {
+        if line.starts_with("--- ") || parts.is_empty() {
+            parts.push(String::new());
+        }
+        let part = parts.last_mut().expect("there is a part");
+        part.push_str(line);
+        part.push('\n');
+    }
+    parts
+}
+
+fn read_file(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    let written = path.parent().map_or(Ok(()), fs::create_dir_all);
+    let written = written.and_then(|()| fs::write(path, text));
+    written.map_err(|error| format!("{}: {error}", path.display()))
+}
