@@ -171,9 +171,12 @@ impl Answer {
         self.header_value("content-type")
     }
 
+    /// A header's value, or `none`.
     fn header_value(&self, name: &str) -> String {
-        let value = self.headers.get(name).map(|value| value.as_bytes());
-        String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
+        match self.headers.get(name) {
+            Some(value) => String::from_utf8_lossy(value.as_bytes()).into_owned(),
+            None => "none".to_string(),
+        }
     }
 
     fn page(&self) -> Html {

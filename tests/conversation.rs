@@ -228,6 +228,21 @@ impl Request {
         self.answer(&what).await
     }
 
+    /// Sends the request for its effect: how it is answered is what another
+    /// exercise is about, so it is not written down.
+    ///
+    /// # Errors
+    /// As [`Request::send`].
+    pub async fn send_for_its_effect(mut self) -> Step {
+        let what = self.write_down();
+        let transcript = self.conversation.transcript.clone();
+        self.conversation = self.conversation.aside();
+        let answer = self.answer(&what).await;
+        answer.map(|_| ()).inspect_err(|Stop(reason)| {
+            transcript.received(CLIENT, reason);
+        })
+    }
+
     /// Sends the request, to be answered while the conversation goes on.
     pub fn begin(self) -> Waiting {
         let what = self.write_down();

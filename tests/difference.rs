@@ -31,6 +31,25 @@ pub fn between(expected: &str, yours: &str, colours: bool) -> String {
     text
 }
 
+/// The difference of a conversation that ended early: of what was still
+/// expected, only the next lines.
+pub fn until_the_end(expected: &str, yours: &str, colours: bool) -> String {
+    let pairs = expected.lines().zip(yours.lines());
+    let same = pairs.take_while(|(one, other)| one == other).count();
+    let shown = yours.lines().count().max(same + 1) + NEXT;
+    let cut: String = expected.split_inclusive('\n').take(shown).collect();
+    let mut text = between(&cut, yours, colours);
+    let more = expected.lines().count().saturating_sub(shown);
+    if more > 0 {
+        let words = format!("  ... and {more} more lines\n");
+        text.push_str(&paint(DIM, &words, colours));
+    }
+    text
+}
+
+/// How much more is shown of what was expected.
+const NEXT: usize = 2;
+
 fn line(tag: ChangeTag, parts: &[(bool, &str)], colours: bool) -> String {
     let (sign, style) = match tag {
         ChangeTag::Equal => (" ", DIM),
@@ -38,10 +57,12 @@ fn line(tag: ChangeTag, parts: &[(bool, &str)], colours: bool) -> String {
         ChangeTag::Insert => ("+", RED),
     };
     let mut line = paint(style, &format!("{sign} "), colours);
-    let points_within = parts.iter().any(|(differs, _)| *differs)
-        && parts
-            .iter()
-            .any(|(differs, words)| !differs && !words.trim().is_empty());
+    let length = |of: bool| -> usize {
+        let parts = parts.iter().filter(|(differs, _)| *differs == of);
+        parts.map(|(_, words)| words.trim().len()).sum()
+    };
+    // Where most of a line differs, pointing into it would only be noise.
+    let points_within = length(true) > 0 && length(true) <= length(false);
     for (differs, words) in parts {
         let style = if *differs && points_within {
             style.underline()
@@ -68,10 +89,19 @@ mod tests {
     #[test]
     fn the_words_that_differ_are_pointed_at() {
         assert_eq!(
-            between("a\n< 303 See Other\n", "a\n< 302 Found\n", false),
+            between("a\nb < close 1000\n", "a\nb < close 1002\n", false),
             "  a\n\
-             - < 303 See Other\n    ^^^ ^^^^^^^^^\n\
-             + < 302 Found\n    ^^^ ^^^^^\n"
+             - b < close 1000\n            ^^^^\n\
+             + b < close 1002\n            ^^^^\n"
+        );
+    }
+
+    #[test]
+    fn what_was_not_reached_is_cut() {
+        let expected = "a\nb\nc\nd\ne\nf\n";
+        assert_eq!(
+            until_the_end(expected, "a\nnothing\n", false),
+            "  a\n- b\n- c\n- d\n+ nothing\n  ... and 2 more lines\n"
         );
     }
 

@@ -109,13 +109,14 @@ pub fn grade(program: &Program, lesson: &Lesson, exercise: &Exercise) -> Verdict
         Ok(accepted) => accepted,
         Err(reason) => return Verdict::Wrong(reason),
     };
-    let tell = |headline: String, yours: Option<&str>| {
+    let tell = |headline: String, held: Option<&Held>| {
         Verdict::Wrong(report(&Report {
             lesson,
             exercise: exercise.number,
             headline: &headline,
             expected: &accepted,
-            yours,
+            yours: held.map(|held| held.transcript.as_str()),
+            ended_early: held.is_some_and(|held| held.stop.is_some()),
             has_source: matches!(program, Program::Built(_)),
         }))
     };
@@ -133,7 +134,7 @@ pub fn grade(program: &Program, lesson: &Lesson, exercise: &Exercise) -> Verdict
     {
         return Verdict::WaitsFor(other, panic.place.clone());
     }
-    tell(headline(panic.as_ref(), &held), Some(&held.transcript))
+    tell(headline(panic.as_ref(), &held), Some(&held))
 }
 
 /// What went wrong, in one sentence: the cause before its consequence.

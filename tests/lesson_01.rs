@@ -79,7 +79,7 @@ async fn text_stays_text(talk: Conversation) -> Step {
     talk.step("what people write");
     for (sender, message) in HOSTILE {
         let entry = [("sender", *sender), ("message", *message)];
-        talk.post("/").form(&entry).send().await?;
+        talk.post("/").form(&entry).send_for_its_effect().await?;
     }
     let page = talk.get("/").await?;
     page.texts("#entries li");
@@ -137,7 +137,7 @@ async fn refusals(talk: Conversation) -> Step {
             ("sender", "김서울"),
             ("message", "안녕하세요 👋🏽 مرحبا e\u{301}"),
         ])
-        .send()
+        .send_for_its_effect()
         .await?;
     talk.get("/").await?.texts("#entries li");
     Ok(())

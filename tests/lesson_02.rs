@@ -1,9 +1,10 @@
 //! Lesson 2, fetch: what is asked of JSON endpoints and of a page that stops moving.
 
+use std::time::{Duration, Instant};
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::answer::Answer;
 use crate::browser::Browser;
 use crate::conversation::{Conversation, Request, Step, Stop, Waiting, stop};
 use crate::lesson::{Exercise, Lesson, Number};
@@ -53,8 +54,10 @@ fn message(text: &str) -> Value {
     json!({ "sender": "Ann", "message": text })
 }
 
-async fn post(talk: &Conversation, text: &str) -> Step<Answer> {
-    talk.post(MESSAGES).json(&message(text)).send().await
+/// Posts a message for the sake of those who wait for it.
+async fn post(talk: &Conversation, text: &str) -> Step {
+    let request = talk.post(MESSAGES).json(&message(text));
+    request.send_for_its_effect().await
 }
 
 async fn listing(talk: Conversation) -> Step {
@@ -66,7 +69,7 @@ async fn listing(talk: Conversation) -> Step {
 
 async fn posting(talk: Conversation) -> Step {
     talk.step("a message is stored and can be asked for");
-    let answer = post(&talk, "안녕 👋").await?;
+    let answer = talk.post(MESSAGES).json(&message("안녕 👋")).send().await?;
     answer.content_type();
     answer.location();
     answer.json();
@@ -183,20 +186,30 @@ async fn long_poll(talk: Conversation) -> Step {
     post(&ann, "Still there?").await?;
     waiting.answer().await?.json();
 
-    talk.step("many messages, each asked for while it is being stored");
-    let missed = missed_in_a_race(&talk.aside()).await?;
+    talk.step("many messages, each asked for before and while it is stored");
+    for message in 5..5 + WAITS {
+        let path = format!("{MESSAGES}?since={}&wait=30", message - 1);
+        let waiting = talk.aside().request(Method::GET, &path).begin();
+        talk.aside().get(MESSAGES).await?;
+        post(&talk.aside(), "And again!").await?;
+        comes_soon(&talk, &waiting).await?;
+    }
+    let missed = missed_in_a_race(&talk.aside(), 5 + WAITS).await?;
     board.transcript.received(
         "board",
         match missed {
             None => "each message in the first answer after it".to_string(),
-            Some(message) => format!("[] although message {message} was stored during the wait"),
+            Some(message) => format!("no message {message}, which was stored while it asked"),
         },
     );
     Ok(())
 }
 
+/// How often somebody waits: a server that only looks now and then is in time now and then.
+const WAITS: u64 = 5;
+
 /// How many requests the server may answer before it answers one that it can answer.
-const LATER_REQUESTS: usize = 100;
+const LATER_REQUESTS: usize = 30;
 
 /// Stops when the server answers many later requests before the one that waits.
 /// No clock is asked: a slow server is slow with all of them.
@@ -213,16 +226,25 @@ async fn comes_soon(talk: &Conversation, waiting: &Waiting) -> Step {
 }
 
 /// Asks for each message while it is being stored. The first one that an answer lacks.
-async fn missed_in_a_race(talk: &Conversation) -> Step<Option<u64>> {
-    for message in 5..5 + ROUNDS {
-        let path = format!("{MESSAGES}?since={}&wait=1", message - 1);
+async fn missed_in_a_race(talk: &Conversation, first: u64) -> Step<Option<u64>> {
+    for message in first..first + ROUNDS {
+        let path = format!("{MESSAGES}?since={}&wait=30", message - 1);
         let waiting: Vec<Waiting> = (0..ASKING)
             .map(|_| talk.request(Method::GET, &path).begin())
             .collect();
+        // A little later in each round, so that some round meets the moment
+        // between a server's look at what there is and its wait.
+        let begin = Instant::now();
+        while begin.elapsed() < LATER * (message % 50) as u32 {
+            tokio::task::yield_now().await;
+        }
         post(talk, "Now!").await?;
         for waiting in waiting {
-            let answer = waiting.answer().await?.json_value();
-            if answer.is_none_or(|messages| messages[0]["id"] != message) {
+            let Ok(answer) = waiting.answer().await else {
+                return Ok(Some(message));
+            };
+            let messages = answer.json_value();
+            if messages.is_none_or(|messages| messages[0]["id"] != message) {
                 return Ok(Some(message));
             }
         }
@@ -230,10 +252,13 @@ async fn missed_in_a_race(talk: &Conversation) -> Step<Option<u64>> {
     Ok(None)
 }
 
-const ROUNDS: u64 = 150;
+const ROUNDS: u64 = 100;
+
+/// How much later the message comes from round to round.
+const LATER: Duration = Duration::from_micros(20);
 
 /// How many ask at the same time, so that some are answered just while the message is stored.
-const ASKING: usize = 8;
+const ASKING: usize = 32;
 
 async fn events(talk: Conversation) -> Step {
     let ann = talk.by("Ann");

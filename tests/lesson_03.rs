@@ -155,8 +155,8 @@ async fn closing(talk: Conversation) -> Step {
 
 async fn page(talk: Conversation) -> Step {
     let browser = Browser::start().await.map_err(Stop)?;
-    talk.step("connected, as long as the server is there");
-    let tab = talk.tab(&browser, "tab", "/").await?;
+    talk.step("connected, as soon as the socket says so");
+    let tab = Tab::open_without_timers(&talk, &browser, "tab", "/").await?;
     tab.socket_url(&talk).await?;
     tab.text_becomes("#connection", "connected").await?;
 

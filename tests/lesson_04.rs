@@ -184,14 +184,31 @@ async fn one_order(talk: Conversation) -> Step {
         talk.transcript.received(&person.lane, what);
     }
 
-    talk.step("bob makes a mistake between two messages, and waits for nothing");
-    let bob = &mut room.people[BOB];
-    bob.send_json(says("bob", "Before.")).await?;
-    bob.send_text("oops").await?;
-    bob.send_json(says("bob", "After.")).await?;
-    for _ in 0..3 {
-        bob.receive().await?;
+    talk.step("bob makes a mistake between two messages, and waits for nothing, twenty times");
+    for _ in 0..20 {
+        let bob = &mut room.people[BOB];
+        let wanted = [
+            says("bob", "Before."),
+            json!("an error"),
+            says("bob", "After."),
+        ];
+        let (before, after) = (wanted[0].to_string(), wanted[2].to_string());
+        bob.send_together(&[&before, "oops", &after]).await?;
+        let mut heard = Vec::new();
+        for _ in &wanted {
+            let message = bob.next().await.unwrap_or_else(Message::text);
+            let data = json_of(&message).unwrap_or_else(|| json!(message.to_string()));
+            let is_error = data.get("error").is_some();
+            heard.push(if is_error { json!("an error") } else { data });
+        }
+        if heard != wanted {
+            let what: Vec<String> = heard.iter().map(Value::to_string).collect();
+            talk.transcript.received("bob", what.join(", then "));
+            return stop("bob's error did not come between his two messages");
+        }
     }
+    talk.transcript
+        .received("bob", "his message, an error, his message, each time");
     Ok(())
 }
 
@@ -303,6 +320,8 @@ async fn page(talk: Conversation) -> Step {
     for tab in [&ann, &bob] {
         tab.lines_become("#chat-log", &log).await?;
     }
+
+    ann.texts_sent(2).await?;
 
     talk.step("the server is gone: nothing is sent, and nothing is lost");
     talk.server.kill();

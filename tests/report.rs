@@ -20,6 +20,8 @@ pub struct Report<'a> {
     pub expected: &'a str,
     /// The transcript of this conversation, if there was one.
     pub yours: Option<&'a str>,
+    /// Whether this conversation ended before its end.
+    pub ended_early: bool,
     /// Whether the program is the workbook's lesson, whose files can be pointed at.
     pub has_source: bool,
 }
@@ -40,11 +42,15 @@ pub fn report(report: &Report) -> String {
     if let Some(yours) = report.yours
         && yours != report.expected
     {
+        let difference = if report.ended_early {
+            difference::until_the_end(report.expected, yours, colours)
+        } else {
+            difference::between(report.expected, yours, colours)
+        };
         text.push_str(&format!(
-            "\nThe conversation ({}, {}; `>` to the server, `<` from it):\n\n{}",
+            "\nThe conversation ({}, {}; `>` to the server, `<` from it):\n\n{difference}",
             paint(GREEN, "- expected", colours),
             paint(RED, "+ yours", colours),
-            difference::between(report.expected, yours, colours)
         ));
     }
     text.push('\n');

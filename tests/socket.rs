@@ -104,6 +104,19 @@ impl Socket {
         self.send(Message::text(data.to_string())).await
     }
 
+    /// Sends several texts in one write, without writing them down: the server has them all at once.
+    pub async fn send_together(&mut self, texts: &[&str]) -> Step {
+        for text in texts {
+            if self.stream.feed(Message::text(*text)).await.is_err() {
+                return stop(format!("{} could not send", self.lane));
+            }
+        }
+        match timeout(PATIENCE, self.stream.flush()).await {
+            Ok(Ok(())) => Ok(()),
+            _ => stop(format!("{} could not send", self.lane)),
+        }
+    }
+
     /// Sends a binary message.
     pub async fn send_binary(&mut self, bytes: &'static [u8]) -> Step {
         self.transcript
@@ -244,6 +257,8 @@ impl Socket {
     /// # Errors
     /// What came instead of a Close.
     pub async fn close_code(&mut self) -> Result<Option<u16>, String> {
+        // What came last instead of a Close says most about what went wrong.
+        let mut before = String::new();
         let close = timeout(PATIENCE, async {
             loop {
                 let message = match self.waiting.pop_front() {
@@ -254,14 +269,16 @@ impl Socket {
                     Some(Ok(Message::Close(frame))) => {
                         return Ok(frame.map(|frame| frame.code.into()));
                     }
-                    Some(Ok(_)) => {}
+                    Some(Ok(message)) if (self.not_asked)(&message) => {}
+                    Some(Ok(message)) => before = format!("{}, then ", name_of(&message)),
                     Some(Err(_)) | None => return Err(ENDED.to_string()),
                 }
             }
         });
         let code = close
             .await
-            .unwrap_or_else(|_| Err(format!("no Close within {} s", PATIENCE.as_secs())))?;
+            .unwrap_or_else(|_| Err(format!("no Close within {} s", PATIENCE.as_secs())))
+            .map_err(|instead| format!("{before}{instead}"))?;
         // Lets the client's half of the closing handshake out.
         let _ = timeout(Duration::from_millis(100), self.stream.next()).await;
         Ok(code)

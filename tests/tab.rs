@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::browser::Browser;
 use crate::conversation::{Conversation, PATIENCE, Step, Stop, stop};
-use crate::transcript::{Transcript, short};
+use crate::transcript::{Transcript, readable, short};
 
 /// An open tab.
 pub struct Tab<'a> {
@@ -38,6 +38,24 @@ impl<'a> Tab<'a> {
     ) -> Step<Self> {
         let tab = Self::blank(conversation, browser, lane).await?;
         tab.transcript.sent(lane, format!("opens {path}"));
+        tab.go_to(&conversation.url(path)).await?;
+        Ok(tab)
+    }
+
+    /// Opens a page in which no timer ever fires, so that what it shows comes from events.
+    pub async fn open_without_timers(
+        conversation: &Conversation,
+        browser: &'a Browser,
+        lane: &str,
+        path: &str,
+    ) -> Step<Self> {
+        let tab = Self::blank(conversation, browser, lane).await?;
+        tab.transcript
+            .sent(lane, format!("opens {path}, where no timer fires"));
+        let no_timers = "window.setTimeout = window.setInterval = () => 0;";
+        let script = json!({ "source": no_timers });
+        tab.command("Page.addScriptToEvaluateOnNewDocument", script)
+            .await?;
         tab.go_to(&conversation.url(path)).await?;
         Ok(tab)
     }
@@ -173,6 +191,28 @@ impl<'a> Tab<'a> {
         let url = url.replacen(&port, ":PORT", 1);
         self.transcript
             .received(&self.lane, format!("opens a WebSocket to {url}"));
+        Ok(())
+    }
+
+    /// Waits until the page's WebSocket has sent so many texts, and writes down what it has sent.
+    pub async fn texts_sent(&self, count: usize) -> Step {
+        let mut events = self.browser.events.clone();
+        let sent = |all: &Vec<Value>| {
+            let sent = all
+                .iter()
+                .filter(|event| self.is(event, "Network.webSocketFrameSent"))
+                .map(|event| &event["params"]["response"])
+                .filter(|frame| frame["opcode"] == 1);
+            sent.filter_map(|frame| frame["payloadData"].as_str().map(readable))
+                .collect::<Vec<String>>()
+        };
+        let all = timeout(PATIENCE, events.wait_for(|all| sent(all).len() >= count)).await;
+        drop(all);
+        let sent = sent(&self.browser.events.borrow());
+        self.transcript.received(&self.lane, "has sent:");
+        for text in sent {
+            self.transcript.detail(&self.lane, text);
+        }
         Ok(())
     }
 
@@ -378,18 +418,25 @@ impl<'a> Tab<'a> {
         ))
     }
 
+    /// Evaluates a script about an element, once it is in the page.
     async fn on_element(&self, selector: &str, script: &str) -> Step<Value> {
         let script = format!(
             "(element => element && {{ found: {script} }})(document.querySelector({}))",
             json!(selector)
         );
-        let mut found = self.evaluate(&script).await?;
-        if found.is_null() {
-            self.transcript
-                .received(&self.lane, format!("no {selector} in the page"));
-            return stop(format!("the page has no element {selector}"));
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let mut found = self.evaluate(&script).await?;
+            if !found.is_null() {
+                return Ok(found["found"].take());
+            }
+            if Instant::now() >= deadline {
+                self.transcript
+                    .received(&self.lane, format!("no {selector} in the page"));
+                return stop(format!("the page has no element {selector}"));
+            }
+            sleep(BETWEEN_LOOKS).await;
         }
-        Ok(found["found"].take())
     }
 
     async fn evaluate(&self, script: &str) -> Step<Value> {

@@ -17,6 +17,7 @@ use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use anstream::adapter::strip_str;
 use diffy::Patch;
 use graders::browser;
 use graders::building::{Built, run as run_cargo};
@@ -134,6 +135,7 @@ impl Variant {
             let number = exercise.number;
             match (&self.fault, verdict) {
                 (Some(fault), Verdict::Wrong(words)) if fault.exercise == number => {
+                    let words = strip_str(&words).to_string();
                     if !words.contains(&fault.says) {
                         let says = &fault.says;
                         return Err(format!(
@@ -238,8 +240,7 @@ fn lay_out(workspace: &Path, variants: &[Variant]) -> Result<(), String> {
     let members = manifest.lines().find(|line| line.starts_with("members"));
     let members = members.ok_or("Cargo.toml lacks its members")?;
     let manifest = manifest.replace(members, "members = [\"solutions/*\"]");
-    // What was laid out for a patch that is gone would be built for ever.
-    let _ = fs::remove_dir_all(workspace.join("solutions"));
+    remove_others(&workspace.join("solutions"), variants)?;
     write(&workspace.join("Cargo.toml"), &manifest)?;
     write(
         &workspace.join("Cargo.lock"),
@@ -261,6 +262,18 @@ fn lay_out(workspace: &Path, variants: &[Variant]) -> Result<(), String> {
                 .map_err(|reason| format!("{}: {reason}", variant.name))?;
             let solution = format!("solution-{}", variant.lesson.number);
             write(&to.join(file), &text.replace(&solution, &variant.name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what was laid out for patches that are not asked for: it would be built all the same.
+fn remove_others(solutions: &Path, variants: &[Variant]) -> Result<(), String> {
+    let folders = fs::read_dir(solutions).into_iter().flatten().flatten();
+    for folder in folders.map(|entry| entry.path()) {
+        let asked = |variant: &Variant| folder.ends_with(&variant.name);
+        if !variants.iter().any(asked) {
+            fs::remove_dir_all(&folder).map_err(|error| error.to_string())?;
         }
     }
     Ok(())
@@ -301,7 +314,11 @@ fn read_file(path: &Path) -> Result<String, String> {
     fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
+/// Writes a file, unless it is so already: cargo builds again what is newer.
 fn write(path: &Path, text: &str) -> Result<(), String> {
+    if fs::read_to_string(path).is_ok_and(|there| there == text) {
+        return Ok(());
+    }
     let written = path.parent().map_or(Ok(()), fs::create_dir_all);
     let written = written.and_then(|()| fs::write(path, text));
     written.map_err(|error| format!("{}: {error}", path.display()))
