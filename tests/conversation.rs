@@ -132,17 +132,18 @@ impl Conversation {
     async fn patiently<T>(
         &self,
         what: &str,
+        patience: Duration,
         answer: impl Future<Output = reqwest::Result<T>>,
     ) -> Step<T> {
-        let (instead, reason) = match timeout(PATIENCE, answer).await {
+        let (instead, reason) = match timeout(patience, answer).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(_)) => (
                 "the end of the connection without an answer".to_string(),
                 format!("the connection ended without an answer to {what}"),
             ),
             Err(_) => (
-                nothing_within(),
-                format!("no answer to {what} within {} s", PATIENCE.as_secs()),
+                format!("nothing within {} s", patience.as_secs()),
+                format!("no answer to {what} within {} s", patience.as_secs()),
             ),
         };
         self.transcript.received(&self.lane, instead);
@@ -225,7 +226,7 @@ impl Request {
     /// When there is no whole answer in time.
     pub async fn send(self) -> Step<Answer> {
         let what = self.write_down();
-        self.answer(&what).await
+        self.answer(&what, PATIENCE).await
     }
 
     /// Sends the request for its effect: how it is answered is what another
@@ -237,16 +238,19 @@ impl Request {
         let what = self.write_down();
         let transcript = self.conversation.transcript.clone();
         self.conversation = self.conversation.aside();
-        let answer = self.answer(&what).await;
+        let answer = self.answer(&what, PATIENCE).await;
         answer.map(|_| ()).inspect_err(|Stop(reason)| {
             transcript.received(CLIENT, reason);
         })
     }
 
-    /// Sends the request, to be answered while the conversation goes on.
+    /// Sends the request, to be answered while the conversation goes on. It may
+    /// wait longer than a step, so that a step that fails is told first.
     pub fn begin(self) -> Waiting {
         let what = self.write_down();
-        Waiting(tokio::spawn(async move { self.answer(&what).await }))
+        Waiting(tokio::spawn(async move {
+            self.answer(&what, 2 * PATIENCE).await
+        }))
     }
 
     /// Sends the request and reads no more than the answer's head: its body is a stream.
@@ -256,7 +260,9 @@ impl Request {
     pub async fn open(self) -> Step<Events> {
         let what = self.write_down();
         let (conversation, request) = self.into_parts();
-        let response = conversation.patiently(&what, request.send()).await?;
+        let response = conversation
+            .patiently(&what, PATIENCE, request.send())
+            .await?;
         let answer = Answer {
             transcript: conversation.transcript,
             lane: conversation.lane,
@@ -268,14 +274,14 @@ impl Request {
         Ok(Events::new(answer, response))
     }
 
-    async fn answer(self, what: &str) -> Step<Answer> {
+    async fn answer(self, what: &str, patience: Duration) -> Step<Answer> {
         let (conversation, request) = self.into_parts();
         let whole = async {
             let response = request.send().await?;
             let (status, headers) = (response.status(), response.headers().clone());
             Ok((status, headers, response.bytes().await?))
         };
-        let (status, headers, body) = conversation.patiently(what, whole).await?;
+        let (status, headers, body) = conversation.patiently(what, patience, whole).await?;
         let answer = Answer {
             transcript: conversation.transcript,
             lane: conversation.lane,
