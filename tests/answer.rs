@@ -71,7 +71,10 @@ impl Answer {
 
     /// Writes down the methods that are allowed. HEAD and OPTIONS may come with GET.
     pub fn allow(&self) {
-        let value = self.header_value("allow").to_uppercase();
+        // A list may stand in several lines of the same name (RFC 9110 5.3).
+        let lines = self.headers.get_all("allow").iter();
+        let lines: Vec<&str> = lines.filter_map(|line| line.to_str().ok()).collect();
+        let value = lines.join(",").to_uppercase();
         let methods: BTreeSet<&str> = value
             .split(',')
             .map(str::trim)
@@ -109,10 +112,12 @@ impl Answer {
         }
     }
 
-    /// Writes down how many elements match.
-    pub fn count(&self, selector: &str) {
-        let count = self.page().select(&parse(selector)).count();
-        self.detail(format!("elements {selector}: {count}"));
+    /// Writes down that no element matches, or the first one that does.
+    pub fn no_element(&self, selector: &str) {
+        let page = self.page();
+        let found = page.select(&parse(selector)).next();
+        let found = found.map_or("none".to_string(), |element| short(&element.html()));
+        self.detail(format!("elements {selector}: {found}"));
     }
 
     /// Writes down which of these words an element contains.

@@ -14,6 +14,8 @@ pub struct Events {
     pub answer: Answer,
     response: Response,
     unread: Vec<u8>,
+    /// Whether the last line ended with a CR, which a LF may belong to.
+    skip_line_feed: bool,
     last_id: String,
 }
 
@@ -34,6 +36,7 @@ impl Events {
             answer,
             response,
             unread: Vec::new(),
+            skip_line_feed: false,
             last_id: String::new(),
         }
     }
@@ -75,7 +78,14 @@ impl Events {
     /// What came instead of an event.
     pub async fn next(&mut self) -> Result<Event, String> {
         let event = timeout(PATIENCE, self.read_event()).await;
-        event.unwrap_or_else(|_| Err(nothing_within()))
+        event.unwrap_or_else(|_| match self.unread.as_slice() {
+            [] => Err(nothing_within()),
+            unread => Err(format!(
+                "no whole event within {} s, only {:?}",
+                PATIENCE.as_secs(),
+                String::from_utf8_lossy(unread)
+            )),
+        })
     }
 
     async fn read_event(&mut self) -> Result<Event, String> {
@@ -110,12 +120,23 @@ impl Events {
         }
     }
 
+    /// A line ends with LF, CR, or both.
     async fn read_line(&mut self) -> Result<String, String> {
         loop {
-            if let Some(end) = self.unread.iter().position(|byte| *byte == b'\n') {
+            if self.skip_line_feed && self.unread.first() == Some(&b'\n') {
+                self.unread.remove(0);
+                self.skip_line_feed = false;
+            }
+            let end = self
+                .unread
+                .iter()
+                .position(|byte| matches!(byte, b'\n' | b'\r'));
+            if let Some(end) = end {
+                self.skip_line_feed = self.unread[end] == b'\r';
                 let line: Vec<u8> = self.unread.drain(..=end).collect();
-                let line = String::from_utf8_lossy(&line);
-                return Ok(line.trim_end_matches(['\r', '\n']).to_string());
+                let line = String::from_utf8_lossy(&line[..end]).into_owned();
+                // A byte order mark may stand before the first line.
+                return Ok(line.trim_start_matches('\u{feff}').to_string());
             }
             match self.response.chunk().await {
                 Ok(Some(bytes)) => self.unread.extend_from_slice(&bytes),

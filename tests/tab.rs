@@ -26,6 +26,9 @@ pub struct Tab<'a> {
 /// browser itself as if they had come over https.
 const SECURE_HOST: &str = "https://lesson.example";
 
+/// How a script reads what an element shows: white space folded, as a reader sees it.
+const READ: &str = "innerText.replace(/\\s+/g, ' ').trim()";
+
 /// How often a page is looked at while something is awaited.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
@@ -264,17 +267,18 @@ impl<'a> Tab<'a> {
     /// Waits until an element reads as expected, and writes down what it reads then.
     pub async fn text_becomes(&self, selector: &str, expected: &str) -> Step {
         let wanted = json!(expected);
-        let script = "element.innerText.trim()";
-        self.becomes(selector, selector, script, &wanted).await
+        let script = format!("element.{READ}");
+        self.becomes(selector, selector, &script, &wanted).await
     }
 
     /// Waits until an element's text contains some words, which the transcript calls `what`.
     pub async fn text_contains(&self, selector: &str, words: &str, what: &str) -> Step {
-        let contains = format!("element.innerText.includes({})", json!(words));
+        let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+        let contains = format!("element.{READ}.includes({})", json!(words));
         let deadline = Instant::now() + PATIENCE;
         while self.on_element(selector, &contains).await? != json!(true) {
             if Instant::now() >= deadline {
-                return self.text_becomes(selector, words).await;
+                return self.text_becomes(selector, &words).await;
             }
             sleep(BETWEEN_LOOKS).await;
         }
@@ -283,18 +287,11 @@ impl<'a> Tab<'a> {
         Ok(())
     }
 
-    /// Waits until an element's lines are as expected, and writes them down.
-    pub async fn lines_become(&self, selector: &str, expected: &[&str]) -> Step {
-        let wanted = json!(expected);
-        let script = "element.innerText.split('\\n').map(line => line.trim()).filter(Boolean)";
-        self.becomes(selector, selector, script, &wanted).await
-    }
-
     /// Waits until the texts of the elements of a list are as expected, and writes them down.
     pub async fn texts_become(&self, list: &str, items: &str, expected: &[&str]) -> Step {
         let wanted = json!(expected);
         let script =
-            format!("[...element.querySelectorAll('{items}')].map(item => item.innerText.trim())");
+            format!("[...element.querySelectorAll(':scope {items}')].map(item => item.{READ})");
         let what = format!("{list} {items}");
         self.becomes(list, &what, &script, &wanted).await
     }
@@ -306,11 +303,21 @@ impl<'a> Tab<'a> {
             .await
     }
 
-    /// Waits until so many elements match, and writes down how many do.
-    pub async fn count_becomes(&self, selector: &str, expected: usize) -> Step {
+    /// Writes down that no element matches, or the first one that does.
+    pub async fn no_element(&self, selector: &str) -> Step {
         let what = format!("elements {selector}");
-        let script = format!("document.querySelectorAll({}).length", json!(selector));
-        self.becomes("html", &what, &script, &json!(expected)).await
+        let script = format!(
+            "document.querySelector({})?.outerHTML ?? 'none'",
+            json!(selector)
+        );
+        let found = self.evaluate(&script).await?;
+        let found = match found.as_str() {
+            Some("none") => "none".to_string(),
+            _ => shown(&found),
+        };
+        self.transcript
+            .received(&self.lane, format!("{what}: {found}"));
+        Ok(())
     }
 
     async fn becomes(&self, selector: &str, what: &str, script: &str, wanted: &Value) -> Step {

@@ -155,10 +155,13 @@ async fn events(State(guestbook): State<Arc<Guestbook>>, headers: HeaderMap) -> 
     use axum::response::sse::{Event, KeepAlive, Sse};
     use futures_util::stream::{self, StreamExt};
 
+    let newest = *guestbook.newest.borrow();
     let last_seen = headers
         .get("Last-Event-ID")
         .and_then(|id| id.to_str().ok()?.parse().ok())
-        .unwrap_or(*guestbook.newest.borrow());
+        .unwrap_or(newest)
+        // After a restart the ids begin again, and the browser still has an old one.
+        .min(newest);
     // Each turn waits until there is something newer, and takes all of it.
     let batches = stream::unfold((guestbook, last_seen), |(guestbook, seen)| async move {
         let mut newest = guestbook.newest.subscribe();

@@ -28,6 +28,7 @@ struct Request {
     path: String,
     query: Fields,
     form: Fields,
+    is_last: bool,
 }
 
 struct Answer {
@@ -55,15 +56,18 @@ fn converse(connection: &TcpStream) -> io::Result<()> {
     connection.set_nodelay(true)?;
     let mut reader = BufReader::new(connection);
     loop {
-        let (answer, without_body) = match read_request(&mut reader, connection) {
-            Ok(request) => (answer(&request), request.method == "HEAD"),
+        let request = match read_request(&mut reader, connection) {
+            Ok(request) => request,
             Err(error) if error.kind() == ErrorKind::InvalidData => {
                 return write_answer(connection, &notice("400 Say Again", "Say again"), false);
             }
             Err(error) => return Err(error),
         };
         thread::sleep(THINKING);
-        write_answer(connection, &answer, without_body)?;
+        write_answer(connection, &answer(&request), request.method == "HEAD")?;
+        if request.is_last {
+            return Ok(());
+        }
     }
 }
 
@@ -98,6 +102,9 @@ fn read_request(reader: &mut impl BufRead, mut connection: &TcpStream) -> io::Re
         path: path.to_string(),
         query: read_fields(query),
         form: read_fields(&body),
+        is_last: headers
+            .get("connection")
+            .is_some_and(|value| value.eq_ignore_ascii_case("close")),
     })
 }
 

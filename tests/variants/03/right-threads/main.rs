@@ -311,7 +311,9 @@ fn code_for(offence: &Offence) -> Option<CloseCode> {
         | Error::AlreadyClosed
         | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
         // A length with its highest bit set is no length.
-        Error::Capacity(CapacityError::MessageTooLong { size, .. }) if size >> 63 == 1 => {
+        Error::Capacity(CapacityError::MessageTooLong { size, .. })
+            if *size > isize::MAX as usize =>
+        {
             Some(CloseCode::Protocol)
         }
         Error::Capacity(_) => Some(CloseCode::Size),

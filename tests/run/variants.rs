@@ -88,7 +88,27 @@ fn main() -> ExitCode {
             right.1
         );
     }
+    if arguments.filter.is_none()
+        && let Err(reason) = readme_says(wrong.1, right.1)
+    {
+        eprintln!("{reason}");
+        return ExitCode::from(101);
+    }
     conclusion.exit_code()
+}
+
+/// The README publishes these figures, so they must be today's.
+fn readme_says(wrong: usize, right: usize) -> Result<(), String> {
+    let readme = read_file(&workbook().join("README.md"))?;
+    for line in [
+        format!("| {wrong} wrong servers, each with one fault | caught {wrong},"),
+        format!("| {right} right servers of other designs | accepted {right} |"),
+    ] {
+        if !readme.contains(&line) {
+            return Err(format!("README.md must say: {line}"));
+        }
+    }
+    Ok(())
 }
 
 /// A server whose verdicts are known.
