@@ -10,8 +10,9 @@ use crate::lesson::{Exercise, LESSONS, Lesson, Number};
 /// The verdicts of a run.
 pub type Verdicts = BTreeMap<Number, Verdict>;
 
-/// Writes the board of a run, with the lessons that were graded in it.
-pub fn board(verdicts: &Verdicts, colours: bool) -> String {
+/// Writes the board of a run, with the lessons that were graded in it; the
+/// server is the workbook's lesson, or one that `LESSON_COMMAND` has started.
+pub fn board(verdicts: &Verdicts, is_lesson: bool, colours: bool) -> String {
     let mut text = String::new();
     for lesson in LESSONS {
         let graded: Vec<&Exercise> = lesson
@@ -24,7 +25,8 @@ pub fn board(verdicts: &Verdicts, colours: bool) -> String {
         }
     }
     let next = paint(BOLD, "next:", colours);
-    text.push_str(&format!("\n{next} {}\n", next_step(verdicts)));
+    let step = next_step(verdicts, is_lesson);
+    text.push_str(&format!("\n{next} {step}\n"));
     text
 }
 
@@ -52,12 +54,12 @@ fn line(lesson: &Lesson, graded: &[&Exercise], verdicts: &Verdicts, colours: boo
 }
 
 /// The one thing to do next, as one sentence.
-fn next_step(verdicts: &Verdicts) -> String {
+fn next_step(verdicts: &Verdicts, is_lesson: bool) -> String {
     let open = verdicts
         .iter()
         .find(|(_, verdict)| !matches!(verdict, Verdict::Passed | Verdict::NoBrowser(_)));
     let Some((number, verdict)) = open else {
-        return after_all(verdicts);
+        return after_all(verdicts, is_lesson);
     };
     let lesson = lesson_of(*number);
     let text = chapter::place(lesson, *number);
@@ -80,13 +82,16 @@ fn next_step(verdicts: &Verdicts) -> String {
     }
 }
 
-fn after_all(verdicts: &Verdicts) -> String {
+fn after_all(verdicts: &Verdicts, is_lesson: bool) -> String {
     let without_browser = verdicts.iter().find_map(|(number, verdict)| match verdict {
         Verdict::NoBrowser(reason) => Some((number, reason)),
         _ => None,
     });
     if let Some((number, reason)) = without_browser {
         return format!("{number} {reason}");
+    }
+    if !is_lesson {
+        return "nothing: your server passes all that it was asked".to_string();
     }
     let last = verdicts.keys().next_back().map_or(0, |number| number.0);
     let done = LESSONS

@@ -64,7 +64,10 @@ pub fn report(report: &Report) -> String {
     }
     let text_place = chapter::place(report.lesson, report.exercise);
     text.push_str(&labelled("its text", &text_place, colours));
-    if let Ok(section) = &section {
+    // A server that cannot be talked to has another trouble than this exercise.
+    if report.yours.is_some()
+        && let Ok(section) = &section
+    {
         text.push_str(&labelled("hint", &section.hint, colours));
     }
     text

@@ -287,6 +287,21 @@ impl<'a> Tab<'a> {
         Ok(())
     }
 
+    /// Waits until an element's lines are as expected, and writes them down. A
+    /// line is a child element, or what begins on a new line.
+    pub async fn lines_become(&self, selector: &str, expected: &[&str]) -> Step {
+        let wanted = json!(expected);
+        let script = format!(
+            "(({{ children, innerText }}) => {{ \
+                const elements = [...children].map(child => child.{READ}); \
+                const lines = innerText.split('\\n').map(line => line.trim()).filter(Boolean); \
+                const fits = reading => JSON.stringify(reading) === JSON.stringify({wanted}); \
+                return fits(lines) ? lines : elements; \
+            }})(element)"
+        );
+        self.becomes(selector, selector, &script, &wanted).await
+    }
+
     /// Waits until the texts of the elements of a list are as expected, and writes them down.
     pub async fn texts_become(&self, list: &str, items: &str, expected: &[&str]) -> Step {
         let wanted = json!(expected);

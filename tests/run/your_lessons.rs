@@ -34,7 +34,10 @@ fn main() -> ExitCode {
     let conclusion = run(&arguments, trials);
     let verdicts = lock(&verdicts);
     if !arguments.list && !is_nextest() && !verdicts.is_empty() {
-        print!("{}", board(&verdicts, colours::wanted()));
+        print!(
+            "{}",
+            board(&verdicts, command().is_none(), colours::wanted())
+        );
     }
     conclusion.exit_code()
 }
