@@ -93,19 +93,34 @@ fn after_all(verdicts: &Verdicts, is_lesson: bool) -> String {
     if !is_lesson {
         return "nothing: your server passes all that it was asked".to_string();
     }
-    let last = verdicts.keys().next_back().map_or(0, |number| number.0);
-    let done = LESSONS
-        .iter()
-        .flat_map(|lesson| lesson.exercises)
-        .all(|exercise| verdicts.contains_key(&exercise.number) || exercise.number.0 > last);
-    match LESSONS.iter().find(|lesson| lesson.number == last + 1) {
-        Some(lesson) => format!(
+    let Some(last) = verdicts.keys().next_back() else {
+        return "cargo test, to see all lessons on the board".to_string();
+    };
+    let exercises = || {
+        let all = LESSONS.iter();
+        all.flat_map(|lesson| {
+            lesson
+                .exercises
+                .iter()
+                .map(move |exercise| (lesson, exercise))
+        })
+    };
+    match exercises().find(|(_, exercise)| exercise.number > *last) {
+        Some((lesson, exercise)) if lesson.number == last.0 => {
+            let number = exercise.number;
+            let text = chapter::place(lesson, number);
+            let title = chapter::section(lesson, number).map_or(String::new(), |text| text.title);
+            format!("{number} {title}: read {text}, then cargo test lesson-{number}")
+        }
+        Some((lesson, _)) => format!(
             "lesson {0}, {1}: cargo run --bin lesson-{0}, and read {2}",
             lesson.number,
             lesson.title,
             lesson.chapter_file().display()
         ),
-        None if done => "nothing: every exercise is passed".to_string(),
+        None if exercises().all(|(_, exercise)| verdicts.contains_key(&exercise.number)) => {
+            "nothing: every exercise is passed".to_string()
+        }
         None => "cargo test, to see all lessons on the board".to_string(),
     }
 }
@@ -115,4 +130,31 @@ fn lesson_of(number: Number) -> &'static Lesson {
         .iter()
         .find(|lesson| lesson.number == number.0)
         .expect("verdicts are about exercises of lessons")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(passed: &[Number]) -> String {
+        let passed = passed.iter().map(|number| (*number, Verdict::Passed));
+        next_step(&passed.collect(), true)
+    }
+
+    #[test]
+    fn the_next_step_follows_what_is_passed() {
+        assert!(after(&[Number(1, 1)]).starts_with("1.2 "));
+        assert!(after(&[Number(1, 5)]).starts_with("lesson 2, Fetch: "));
+        let all = LESSONS.iter().flat_map(|lesson| lesson.exercises);
+        let all: Vec<Number> = all.map(|exercise| exercise.number).collect();
+        assert_eq!(after(&all), "nothing: every exercise is passed");
+    }
+
+    #[test]
+    fn what_is_wrong_comes_before_what_is_next() {
+        let mut verdicts = Verdicts::new();
+        verdicts.insert(Number(1, 1), Verdict::Passed);
+        verdicts.insert(Number(1, 2), Verdict::Wrong("no".to_string()));
+        assert!(next_step(&verdicts, true).starts_with("1.2 "));
+    }
 }
