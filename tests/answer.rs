@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
+use reqwest::{Response, StatusCode};
 use scraper::{ElementRef, Html, Selector};
 use serde_json::Value;
 
+use crate::conversation::Conversation;
 use crate::transcript::{Transcript, readable_data, short};
 
 /// A whole answer. Its methods write a part of it into the transcript.
@@ -15,8 +16,8 @@ pub struct Answer {
     pub(crate) lane: String,
     /// The status, for conversations that go on differently after a failure.
     pub status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Vec<u8>,
+    headers: HeaderMap,
+    body: Vec<u8>,
 }
 
 /// A status with the words that RFC 9110 gives it: `303 See Other`.
@@ -31,6 +32,21 @@ pub fn status_line(status: StatusCode) -> String {
 }
 
 impl Answer {
+    /// The head of an answer whose body is still to come.
+    pub(crate) fn begin(conversation: &Conversation, response: &Response) -> Self {
+        Self {
+            transcript: conversation.transcript.clone(),
+            lane: conversation.lane.clone(),
+            status: response.status(),
+            headers: response.headers().clone(),
+            body: Vec::new(),
+        }
+    }
+
+    pub(crate) fn with_body(self, body: Vec<u8>) -> Self {
+        Self { body, ..self }
+    }
+
     pub(crate) fn status(&self) {
         self.transcript
             .received(&self.lane, status_line(self.status));

@@ -6,8 +6,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::browser::Browser;
-use crate::conversation::{Conversation, Request, Step, Stop, Waiting, stop};
+use crate::conversation::{Conversation, Step, Stop, stop};
 use crate::lesson::{Exercise, Lesson, Number};
+use crate::request::{Request, Waiting};
 
 /// The lesson and its exercises.
 pub const LESSON: Lesson = Lesson {

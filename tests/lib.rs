@@ -26,6 +26,7 @@ pub mod lesson;
 pub mod panics;
 pub mod process;
 pub mod report;
+pub mod request;
 pub mod server;
 pub mod socket;
 pub mod source;
