@@ -6,7 +6,6 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::browser::Browser;
@@ -131,6 +130,8 @@ impl<'a> Tab<'a> {
     }
 
     async fn go_to_with(&self, parameters: Value) -> Step {
+        // A load that is over, of the blank page, is not the one to wait for.
+        let before = self.browser.events.borrow().len();
         let mut opened = self.command("Page.navigate", parameters.clone()).await?;
         if let Some(error) = opened["errorText"].take().as_str() {
             return stop(format!(
@@ -138,7 +139,7 @@ impl<'a> Tab<'a> {
                 parameters["url"]
             ));
         }
-        match self.event("Page.loadEventFired", |_| true).await {
+        match self.event_after(before, "Page.loadEventFired").await {
             Some(_) => Ok(()),
             None => stop(format!(
                 "the page was not loaded within {} s",
@@ -184,7 +185,7 @@ impl<'a> Tab<'a> {
     /// Writes down the URL of the first WebSocket that the page opens, with the
     /// server's own address left out.
     pub async fn socket_url(&self, conversation: &Conversation) -> Step {
-        let created = self.event("Network.webSocketCreated", |_| true).await;
+        let created = self.event_after(0, "Network.webSocketCreated").await;
         let Some(created) = created else {
             return self.nothing("a WebSocket").await;
         };
@@ -476,13 +477,12 @@ impl<'a> Tab<'a> {
         result.await.map_err(Stop)
     }
 
-    /// The first event of this tab that fits; none when none comes in time.
-    async fn event(&self, method: &str, fits: impl Fn(&Value) -> bool) -> Option<Value> {
-        let mut events: watch::Receiver<Vec<Value>> = self.browser.events.clone();
+    /// The first event of this tab after so many events of the browser; none when none comes in time.
+    async fn event_after(&self, before: usize, method: &str) -> Option<Value> {
+        let mut events = self.browser.events.clone();
         let find = |all: &Vec<Value>| {
-            all.iter()
-                .find(|event| self.is(event, method) && fits(event))
-                .cloned()
+            let mut later = all.iter().skip(before);
+            later.find(|event| self.is(event, method)).cloned()
         };
         let events = events.wait_for(|all| find(all).is_some());
         let events = timeout(PATIENCE, events).await.ok()?.ok()?;
