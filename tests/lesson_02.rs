@@ -253,7 +253,7 @@ async fn missed_in_a_race(talk: &Conversation, first: u64) -> Step<Option<u64>> 
     Ok(None)
 }
 
-const ROUNDS: u64 = 100;
+const ROUNDS: u64 = 60;
 
 /// How much later the message comes from round to round.
 const LATER: Duration = Duration::from_micros(20);
@@ -298,6 +298,9 @@ async fn events(talk: Conversation) -> Step {
 
 const EVENTS: &str = "/api/events";
 
+/// How often somebody comes back while messages are being stored.
+const RETURNS: u64 = 40;
+
 fn came_back(board: &Conversation, last: u64) -> Request {
     let request = board.request(Method::GET, EVENTS);
     request.header("Last-Event-ID", &last.to_string())
@@ -305,7 +308,7 @@ fn came_back(board: &Conversation, last: u64) -> Request {
 
 /// Comes back while two messages are being stored, again and again. What was missing or twice.
 async fn wrong_in_a_race(talk: &Conversation) -> Step<Option<String>> {
-    for last in (6..6 + 2 * ROUNDS).step_by(2) {
+    for last in (6..6 + 2 * RETURNS).step_by(2) {
         let coming_back = came_back(talk, last);
         let storing = async {
             post(talk, "Now!").await?;

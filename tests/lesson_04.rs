@@ -187,8 +187,8 @@ async fn one_order(talk: Conversation) -> Step {
         talk.transcript.received(&person.lane, what);
     }
 
-    talk.step("bob makes a mistake between two messages, and waits for nothing, twenty times");
-    for _ in 0..20 {
+    talk.step("bob makes a mistake between two messages, and waits for nothing, ten times");
+    for _ in 0..10 {
         let bob = &mut room.people[BOB];
         let wanted = [
             says("bob", "Before."),
