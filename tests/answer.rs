@@ -18,6 +18,8 @@ pub struct Answer {
     pub status: StatusCode,
     headers: HeaderMap,
     body: Vec<u8>,
+    /// The URL of the server, without a path.
+    server: String,
 }
 
 /// A status with the words that RFC 9110 gives it: `303 See Other`.
@@ -40,6 +42,7 @@ impl Answer {
             status: response.status(),
             headers: response.headers().clone(),
             body: Vec::new(),
+            server: conversation.url(""),
         }
     }
 
@@ -75,12 +78,14 @@ impl Answer {
         self.detail(format!("content-type: {media_type}"));
     }
 
-    /// Writes down where the answer sends its reader, relative to the server.
+    /// Writes down where the answer sends its reader. Whether it names its own
+    /// server again is free.
     pub fn location(&self) {
         let value = self.header_value("location");
-        let path = match value.split_once("://") {
-            Some((_, rest)) => rest.find('/').map_or("/", |slash| &rest[slash..]),
-            None => &value,
+        let path = match value.strip_prefix(&self.server) {
+            Some("") => "/",
+            Some(path) if path.starts_with('/') => path,
+            _ => &value,
         };
         self.detail(format!("location: {path}"));
     }

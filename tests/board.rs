@@ -67,10 +67,12 @@ fn next_step(verdicts: &Verdicts, is_lesson: bool) -> String {
     let grade = format!("cargo test lesson-{number}");
     match verdict {
         Verdict::NotStarted(place) => {
-            format!("{number} {title}: read {text}, fill {place}, then {grade}")
+            format!("{number} {title}: read {text}, fill the hole at {place}, then {grade}")
         }
         Verdict::WaitsFor(other, place) => {
-            format!("{other}, which {number} needs: fill {place}, then cargo test lesson-{other}")
+            format!(
+                "{other}, which {number} needs: fill the hole at {place}, then cargo test lesson-{other}"
+            )
         }
         Verdict::DoesNotCompile(_) => {
             format!(
@@ -88,7 +90,7 @@ fn after_all(verdicts: &Verdicts, is_lesson: bool) -> String {
         _ => None,
     });
     if let Some((number, reason)) = without_browser {
-        return format!("{number} {reason}");
+        return format!("{number} is ignored until there is a browser; it {reason}");
     }
     if !is_lesson {
         return "nothing: your server passes all that it was asked".to_string();

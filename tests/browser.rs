@@ -56,7 +56,7 @@ pub fn find() -> Result<PathBuf, String> {
             Ok(path)
         } else {
             Err(format!(
-                "CHROME is set to {}, where there is no program",
+                "needs a browser: CHROME is set to {}, where there is no program",
                 path.display()
             ))
         };

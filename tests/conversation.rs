@@ -125,6 +125,13 @@ impl Conversation {
     ) -> Step<T> {
         let (instead, reason) = match timeout(patience, answer).await {
             Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(error)) if error.is_connect() => (
+                "no connection".to_string(),
+                format!(
+                    "nobody accepted a connection on {} for {what}",
+                    self.server.address
+                ),
+            ),
             Ok(Err(_)) => (
                 "the end of the connection without an answer".to_string(),
                 format!("the connection ended without an answer to {what}"),

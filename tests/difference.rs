@@ -13,11 +13,14 @@ const AROUND: usize = 6;
 pub fn between(expected: &str, yours: &str, colours: bool) -> String {
     let difference = TextDiff::from_lines(expected, yours);
     let mut text = String::new();
-    for (position, group) in difference.grouped_ops(AROUND).iter().enumerate() {
-        if position > 0 {
-            text.push_str("  ...\n");
+    for group in difference.grouped_ops(AROUND) {
+        if group
+            .first()
+            .is_some_and(|first| first.old_range().start > 0)
+        {
+            text.push_str(&paint(DIM, "  ...\n", colours));
         }
-        for operation in group {
+        for operation in &group {
             for change in difference.iter_inline_changes(operation) {
                 let parts: Vec<(bool, &str)> = change
                     .values()
@@ -28,7 +31,24 @@ pub fn between(expected: &str, yours: &str, colours: bool) -> String {
             }
         }
     }
+    let lines = text.lines().count();
+    if lines > LONGEST {
+        text = text.split_inclusive('\n').take(LONGEST).collect();
+        text.push_str(&and_more(lines - LONGEST, colours));
+    }
     text
+}
+
+/// After this many lines a difference is cut: the first ones say enough.
+const LONGEST: usize = 60;
+
+fn and_more(lines: usize, colours: bool) -> String {
+    let lines = if lines == 1 {
+        "1 more line".to_string()
+    } else {
+        format!("{lines} more lines")
+    };
+    paint(DIM, &format!("  ... and {lines}\n"), colours)
 }
 
 /// The difference of a conversation that ended early: of what was still
@@ -36,19 +56,15 @@ pub fn between(expected: &str, yours: &str, colours: bool) -> String {
 pub fn until_the_end(expected: &str, yours: &str, colours: bool) -> String {
     let pairs = expected.lines().zip(yours.lines());
     let same = pairs.take_while(|(one, other)| one == other).count();
-    let shown = yours.lines().count().max(same + 1) + NEXT;
+    let shown = yours.lines().count().max(same + 1);
     let cut: String = expected.split_inclusive('\n').take(shown).collect();
     let mut text = between(&cut, yours, colours);
     let more = expected.lines().count().saturating_sub(shown);
     if more > 0 {
-        let words = format!("  ... and {more} more lines\n");
-        text.push_str(&paint(DIM, &words, colours));
+        text.push_str(&and_more(more, colours));
     }
     text
 }
-
-/// How much more is shown of what was expected.
-const NEXT: usize = 2;
 
 fn line(tag: ChangeTag, parts: &[(bool, &str)], colours: bool) -> String {
     let (sign, style) = match tag {
@@ -101,7 +117,7 @@ mod tests {
         let expected = "a\nb\nc\nd\ne\nf\n";
         assert_eq!(
             until_the_end(expected, "a\nnothing\n", false),
-            "  a\n- b\n- c\n- d\n+ nothing\n  ... and 2 more lines\n"
+            "  a\n- b\n+ nothing\n  ... and 4 more lines\n"
         );
     }
 

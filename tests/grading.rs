@@ -88,7 +88,11 @@ pub async fn hold(program: &Program, exercise: &Exercise) -> Result<Held, String
         }
         () = interrupted() => Err(Stop("grading was interrupted".to_string())),
     };
-    let ended = server.ended();
+    let ended = match &outcome {
+        Ok(()) => None,
+        // Its connections end a moment before it does.
+        Err(_) => server.ends_soon().await,
+    };
     let stderr = server.end_and_read_stderr();
     Ok(Held {
         transcript: transcript.text(),
@@ -109,20 +113,10 @@ pub fn grade(program: &Program, lesson: &Lesson, exercise: &Exercise) -> Verdict
         Ok(accepted) => accepted,
         Err(reason) => return Verdict::Wrong(reason),
     };
-    let tell = |headline: String, held: Option<&Held>| {
-        Verdict::Wrong(report(&Report {
-            lesson,
-            exercise: exercise.number,
-            headline: &headline,
-            expected: &accepted,
-            yours: held.map(|held| held.transcript.as_str()),
-            ended_early: held.is_some_and(|held| held.stop.is_some()),
-            has_source: matches!(program, Program::Built(_)),
-        }))
-    };
     let held = match RUNTIME.block_on(hold(program, exercise)) {
         Ok(held) => held,
-        Err(reason) => return tell(reason, None),
+        // No exercise has been looked at, so there is nothing to say about one.
+        Err(reason) => return Verdict::Wrong(reason),
     };
     if held.stop.is_none() && held.transcript == accepted {
         return Verdict::Passed;
@@ -134,7 +128,15 @@ pub fn grade(program: &Program, lesson: &Lesson, exercise: &Exercise) -> Verdict
     {
         return Verdict::WaitsFor(other, panic.place.clone());
     }
-    tell(headline(panic.as_ref(), &held), Some(&held))
+    Verdict::Wrong(report(&Report {
+        lesson,
+        exercise: exercise.number,
+        headline: &headline(panic.as_ref(), &held),
+        expected: &accepted,
+        yours: &held.transcript,
+        ended_early: held.stop.is_some(),
+        has_source: matches!(program, Program::Built(_)),
+    }))
 }
 
 /// What went wrong, in one sentence: the cause before its consequence.

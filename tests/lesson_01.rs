@@ -87,8 +87,8 @@ async fn text_stays_text(talk: Conversation) -> Step {
     page.no_element("[data-eve]");
 
     talk.step("what a link writes into the form");
-    // The values, percent-encoded: `"><b data-eve>Eve</b>` and `' " & < > data-eve="`.
-    let sender = "%22%3E%3Cb%20data-eve%3EEve%3C/b%3E";
+    // The values, percent-encoded: `'"><b data-eve>Eve</b>` and `' " & < > data-eve="`.
+    let sender = "'%22%3E%3Cb%20data-eve%3EEve%3C/b%3E";
     let message = "'%20%22%20%26%20%3C%20%3E%20data-eve=%22";
     let page = talk
         .get(&format!("/?sender={sender}&message={message}"))
@@ -96,10 +96,13 @@ async fn text_stays_text(talk: Conversation) -> Step {
     page.field("sender");
     page.field("message");
     page.no_element("[data-eve]");
+    let page = talk.get("/").await?;
+    page.field("sender");
+    page.field("message");
 
     talk.step("what a link makes the page greet");
     let page = talk
-        .get("/hello?name=%3Ci%20data-eve%3EEve%3C/i%3E%20%26%20co")
+        .get("/hello?name=%3C/title%3E%3Ci%20data-eve%3E'Eve'%3C/i%3E%20%26%20co")
         .await?;
     page.texts("h1");
     page.no_element("[data-eve]");

@@ -79,9 +79,11 @@ async fn posting(talk: Conversation) -> Step {
     answer.json();
 
     talk.step("an id that is not there");
-    let answer = talk.get("/api/messages/99").await?;
-    answer.content_type();
-    answer.json();
+    for id in ["99", "0", "abc"] {
+        let answer = talk.get(&format!("/api/messages/{id}")).await?;
+        answer.content_type();
+        answer.json();
+    }
 
     talk.step("what is no message is refused, each for its own reason");
     let refused = [
@@ -91,6 +93,7 @@ async fn posting(talk: Conversation) -> Step {
         ("application/json", "{\"sender\":\"Ann\",\"message\":\"\"}"),
         ("application/json", "{\"sender\":\"  \",\"message\":\"Hi\"}"),
         ("application/json", "{\"sender\":\"Ann\",\"message\":7}"),
+        ("application/json", "[]"),
     ];
     for (content_type, body) in refused {
         let answer = talk.post(MESSAGES).text(content_type, body).send().await?;
@@ -131,6 +134,7 @@ async fn page(talk: Conversation) -> Step {
     tab.texts_become("#entries", "li", &list).await?;
     tab.text_becomes("#problem", "").await?;
     tab.field_becomes("[name=message]", "").await?;
+    tab.field_becomes("[name=sender]", "Ann").await?;
     tab.still_the_same_page().await?;
 
     talk.step("the server refuses, and the page says why");
@@ -147,9 +151,11 @@ async fn page(talk: Conversation) -> Step {
 
     talk.step("what people type is text");
     let hostile = "<img src=x data-eve onerror=eve()>";
+    tab.type_into("[name=sender]", "<b data-eve>Eve</b>")
+        .await?;
     tab.type_into("[name=message]", hostile).await?;
     tab.press_enter().await?;
-    let hostile = format!("Ann : {hostile}");
+    let hostile = format!("<b data-eve>Eve</b> : {hostile}");
     let list = [list[0], list[1], list[2], &hostile];
     tab.texts_become("#entries", "li", &list).await?;
     tab.no_element("[data-eve]").await?;
@@ -163,7 +169,7 @@ async fn long_poll(talk: Conversation) -> Step {
     let board = talk.by("board");
     let ann = talk.by("Ann");
     talk.step("something newer is there: the answer comes at once");
-    board.get("/api/messages?since=1&wait=30").await?.json();
+    board.get("/api/messages?since=0&wait=30").await?.json();
 
     talk.step("nothing newer comes: an empty answer after the wait");
     board.get("/api/messages?since=2&wait=1").await?.json();
@@ -172,7 +178,11 @@ async fn long_poll(talk: Conversation) -> Step {
     let waiting = board
         .request(Method::GET, "/api/messages?since=2&wait=30")
         .begin();
-    talk.aside().get(MESSAGES).await?;
+    // A server that means to wait 30 s is still waiting, however long this takes.
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_millis(300) {
+        talk.aside().get(MESSAGES).await?;
+    }
     talk.step("Ann writes, and the board is answered in the middle of its wait");
     post(&ann, "Hello, board!").await?;
     comes_soon(&talk, &waiting).await?;
@@ -228,15 +238,17 @@ async fn comes_soon(talk: &Conversation, waiting: &Waiting) -> Step {
 
 /// Asks for each message while it is being stored. The first one that an answer lacks.
 async fn missed_in_a_race(talk: &Conversation, first: u64) -> Step<Option<u64>> {
+    // How long the quickest round took: the moment between a server's look at
+    // what there is and its wait lies somewhere within.
+    let mut round = Duration::from_millis(2);
     for message in first..first + ROUNDS {
         let path = format!("{MESSAGES}?since={}&wait=30", message - 1);
+        let begin = Instant::now();
         let waiting: Vec<Waiting> = (0..ASKING)
             .map(|_| talk.request(Method::GET, &path).begin())
             .collect();
-        // A little later in each round, so that some round meets the moment
-        // between a server's look at what there is and its wait.
-        let begin = Instant::now();
-        while begin.elapsed() < LATER * (message % 50) as u32 {
+        // A little later from round to round, so that some round meets it.
+        while begin.elapsed() < round * (message % 16) as u32 / 16 {
             tokio::task::yield_now().await;
         }
         post(talk, "Now!").await?;
@@ -249,14 +261,12 @@ async fn missed_in_a_race(talk: &Conversation, first: u64) -> Step<Option<u64>> 
                 return Ok(Some(message));
             }
         }
+        round = round.min(begin.elapsed());
     }
     Ok(None)
 }
 
-const ROUNDS: u64 = 60;
-
-/// How much later the message comes from round to round.
-const LATER: Duration = Duration::from_micros(20);
+const ROUNDS: u64 = 80;
 
 /// How many ask at the same time, so that some are answered just while the message is stored.
 const ASKING: usize = 32;
@@ -320,7 +330,10 @@ async fn wrong_in_a_race(talk: &Conversation) -> Step<Option<String>> {
         for expected in [last + 1, last + 2] {
             let event = events.next().await.map_err(Stop)?;
             if event.id != expected.to_string() {
-                return Ok(Some(format!("event {} instead of {expected}", event.id)));
+                return Ok(Some(format!(
+                    "an event with id {:?} instead of {expected}",
+                    event.id
+                )));
             }
         }
     }

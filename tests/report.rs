@@ -5,7 +5,7 @@ use crate::chapter;
 use crate::colours::{self, BOLD, DIM, GREEN, RED, paint};
 use crate::difference;
 use crate::lesson::{Lesson, Number};
-use crate::source;
+use crate::source::{self, Place};
 
 /// What a report is made of.
 #[derive(Debug)]
@@ -18,8 +18,8 @@ pub struct Report<'a> {
     pub headline: &'a str,
     /// The accepted transcript.
     pub expected: &'a str,
-    /// The transcript of this conversation, if there was one.
-    pub yours: Option<&'a str>,
+    /// The transcript of this conversation.
+    pub yours: &'a str,
     /// Whether this conversation ended before its end.
     pub ended_early: bool,
     /// Whether the program is the workbook's lesson, whose files can be pointed at.
@@ -39,9 +39,8 @@ pub fn report(report: &Report) -> String {
         paint(BOLD, &format!("{} {title}", report.exercise), colours),
         report.headline
     );
-    if let Some(yours) = report.yours
-        && yours != report.expected
-    {
+    let yours = report.yours;
+    if yours != report.expected {
         let difference = if report.ended_early {
             difference::until_the_end(report.expected, yours, colours)
         } else {
@@ -55,19 +54,18 @@ pub fn report(report: &Report) -> String {
     }
     text.push('\n');
     if report.has_source {
-        let place = source::beginning(&report.lesson.starter_folder(), report.exercise);
-        let place = place.map_or(
-            report.lesson.starter_folder().display().to_string(),
-            |place| place.to_string(),
-        );
-        text.push_str(&labelled("your code", &place, colours));
+        let folder = report.lesson.starter_folder();
+        let places = source::beginnings(&folder, report.exercise);
+        let places: Vec<String> = places.iter().map(Place::to_string).collect();
+        let places = match places.as_slice() {
+            [] => folder.join("main.rs").display().to_string(),
+            places => places.join(" and "),
+        };
+        text.push_str(&labelled("your code", &places, colours));
     }
     let text_place = chapter::place(report.lesson, report.exercise);
     text.push_str(&labelled("its text", &text_place, colours));
-    // A server that cannot be talked to has another trouble than this exercise.
-    if report.yours.is_some()
-        && let Ok(section) = &section
-    {
+    if let Ok(section) = &section {
         text.push_str(&labelled("hint", &section.hint, colours));
     }
     text

@@ -54,9 +54,15 @@ impl Server {
         self.process().end();
     }
 
-    /// Whether the server is still there; how it ended, if it is not.
-    pub fn ended(&self) -> Option<String> {
-        self.process().ended().map(|status| status.to_string())
+    /// How the server ended by itself, if it has or does so at once.
+    pub async fn ends_soon(&self) -> Option<String> {
+        for _ in 0..20 {
+            if let Some(status) = self.process().ended() {
+                return Some(status.to_string());
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        None
     }
 
     /// Ends the server, and returns all that it wrote to stderr.
@@ -188,6 +194,11 @@ fn stderr_of(process: &mut Process) -> String {
     if stderr.trim().is_empty() {
         " It wrote nothing to stderr.".to_string()
     } else {
-        format!(" It wrote to stderr:\n{}", stderr.trim_end())
+        let hint = if stderr.contains("in use") {
+            "\nGraders set PORT, so that every server has a port of its own: does yours use it?"
+        } else {
+            ""
+        };
+        format!(" It wrote to stderr:\n{}{hint}", stderr.trim_end())
     }
 }

@@ -28,8 +28,8 @@ pub fn holes(folder: &Path, exercise: Number) -> Vec<Place> {
     places(folder, |text| hole_offsets(text, exercise))
 }
 
-/// Where the exercise begins: the first comment that says `Exercise 4.2`.
-pub fn beginning(folder: &Path, exercise: Number) -> Option<Place> {
+/// Where the exercise stands: each comment that says `Exercise 4.2`.
+pub fn beginnings(folder: &Path, exercise: Number) -> Vec<Place> {
     let mark = format!("Exercise {exercise}");
     let begins = |text: &str| {
         let marks = text.match_indices(&mark);
@@ -38,7 +38,7 @@ pub fn beginning(folder: &Path, exercise: Number) -> Option<Place> {
             .map(|(offset, _)| offset)
             .collect()
     };
-    places(folder, begins).into_iter().next()
+    places(folder, begins)
 }
 
 /// Every hole of a text, of whichever exercise, as the ranges of its lines.
@@ -91,8 +91,10 @@ fn ends_there(text: &str, end: usize) -> bool {
 }
 
 fn in_comment(text: &str, offset: usize) -> bool {
-    let line = text[..offset].rfind('\n').map_or(0, |end| end + 1);
-    text[line..offset].trim_start().starts_with("//")
+    let before = &text[..offset];
+    let line = before.rfind('\n').map_or(0, |end| end + 1);
+    let in_block = before.rfind("/*") > before.rfind("*/");
+    in_block || before[line..].trim_start().starts_with("//")
 }
 
 /// How long `todo!( ... )` is, in bytes; brackets within its text count as well, in pairs.
@@ -190,6 +192,7 @@ mod tests {
         assert!(holes_in(r#"todo!("14.2 other")"#).is_empty());
         assert!(holes_in("TODO 4.3").is_empty());
         assert!(holes_in(r#"// todo!("4.2 done")"#).is_empty());
+        assert!(holes_in(r#"/* todo!("4.2 done") */"#).is_empty());
         assert!(holes_in("Exercise 4.2").is_empty());
     }
 

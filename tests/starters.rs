@@ -44,7 +44,7 @@ pub fn all_are_holes(lesson: &Lesson) -> Result<(), String> {
                 folder.display()
             ));
         }
-        if source::beginning(&folder, number).is_none() {
+        if source::beginnings(&folder, number).is_empty() {
             return Err(format!(
                 "{} has no comment `Exercise {number}` where the exercise begins",
                 folder.display()

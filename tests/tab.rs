@@ -1,5 +1,6 @@
 //! A browser tab: opens a page, types, clicks, and reads what is shown.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use base64::Engine;
@@ -19,6 +20,10 @@ pub struct Tab<'a> {
     transcript: Transcript,
     /// What the transcript calls this tab.
     pub lane: String,
+    /// Whether the page bears a mark that does not outlive a navigation.
+    marked: AtomicBool,
+    /// How many events there were when the user last did something.
+    acted: AtomicUsize,
 }
 
 /// A host that does not exist: its pages are the lesson's, handed out by the
@@ -115,6 +120,8 @@ impl<'a> Tab<'a> {
             session,
             transcript: conversation.transcript.clone(),
             lane: lane.to_string(),
+            marked: AtomicBool::new(false),
+            acted: AtomicUsize::new(0),
         };
         for domain in ["Page.enable", "Runtime.enable", "Network.enable"] {
             tab.command(domain, json!({})).await?;
@@ -220,10 +227,16 @@ impl<'a> Tab<'a> {
         Ok(())
     }
 
+    /// Writes down what the user does.
+    fn act(&self, what: &str) {
+        let events = self.browser.events.borrow().len();
+        self.acted.store(events, Ordering::Relaxed);
+        self.transcript.sent(&self.lane, what);
+    }
+
     /// Types into a field, in place of what stands in it.
     pub async fn type_into(&self, selector: &str, text: &str) -> Step {
-        self.transcript
-            .sent(&self.lane, format!("types {} into {selector}", short(text)));
+        self.act(&format!("types {} into {selector}", short(text)));
         self.command("Page.bringToFront", json!({})).await?;
         self.on_element(selector, "(element.focus(), element.select())")
             .await?;
@@ -234,7 +247,7 @@ impl<'a> Tab<'a> {
 
     /// Presses Enter where the keyboard is.
     pub async fn press_enter(&self) -> Step {
-        self.transcript.sent(&self.lane, "presses Enter");
+        self.act("presses Enter");
         for kind in ["keyDown", "keyUp"] {
             let key = json!({
                 "type": kind, "key": "Enter", "code": "Enter",
@@ -248,8 +261,7 @@ impl<'a> Tab<'a> {
 
     /// Clicks in the middle of an element, as a mouse does.
     pub async fn click(&self, selector: &str) -> Step {
-        self.transcript
-            .sent(&self.lane, format!("clicks {selector}"));
+        self.act(&format!("clicks {selector}"));
         self.command("Page.bringToFront", json!({})).await?;
         let middle = "(element.scrollIntoView({ block: 'center' }), \
                       (box => [box.x + box.width / 2, box.y + box.height / 2])\
@@ -351,7 +363,7 @@ impl<'a> Tab<'a> {
                     self.lane,
                     shown(&found),
                     PATIENCE.as_secs(),
-                    self.what_the_script_threw()
+                    self.troubles().await
                 ));
             }
             sleep(BETWEEN_LOOKS).await;
@@ -379,6 +391,7 @@ impl<'a> Tab<'a> {
     /// Leaves a mark in the page that does not outlive a navigation.
     pub async fn mark(&self) -> Step {
         self.evaluate("window.sameDocument = true").await?;
+        self.marked.store(true, Ordering::Relaxed);
         Ok(())
     }
 
@@ -404,11 +417,40 @@ impl<'a> Tab<'a> {
         self.transcript.received(&self.lane, what);
     }
 
-    fn what_the_script_threw(&self) -> String {
-        match self.thrown().first() {
-            None => String::new(),
-            Some(error) => format!("; the page's script threw {error}"),
+    /// What may be the cause when the page does not show what it should.
+    async fn troubles(&self) -> String {
+        let mut troubles: Vec<String> = Vec::new();
+        if let Some(error) = self.thrown().first() {
+            troubles.push(format!("the page's script threw {error}"));
         }
+        if let Some(refused) = self.refused() {
+            troubles.push(refused);
+        }
+        let other_page = self.evaluate("window.sameDocument !== true").await;
+        if self.marked.load(Ordering::Relaxed) && other_page == Ok(json!(true)) {
+            troubles.push("another page was loaded meanwhile".to_string());
+        }
+        troubles
+            .into_iter()
+            .map(|trouble| format!("; {trouble}"))
+            .collect()
+    }
+
+    /// The last request of the page that was answered with an error, since the user did something.
+    fn refused(&self) -> Option<String> {
+        let events = self.browser.events.borrow();
+        let mut answers = events[self.acted.load(Ordering::Relaxed)..]
+            .iter()
+            .rev()
+            .filter(|event| self.is(event, "Network.responseReceived"))
+            .map(|event| &event["params"]["response"]);
+        let refused = answers.find(|answer| answer["status"].as_u64() >= Some(400))?;
+        let url = refused["url"].as_str().unwrap_or_default();
+        let path = url.splitn(4, '/').nth(3).unwrap_or_default();
+        Some(format!(
+            "the page's request to /{path} was answered {}",
+            refused["status"]
+        ))
     }
 
     fn thrown(&self) -> Vec<String> {
@@ -425,7 +467,7 @@ impl<'a> Tab<'a> {
                     .unwrap_or("an error");
                 let first = words.lines().next().unwrap_or_default();
                 let line = details["lineNumber"].as_u64().map_or(0, |line| line + 1);
-                format!("{first} (line {line} of the page)")
+                format!("{first} (line {line} of the page as it was served)")
             })
             .collect()
     }
@@ -437,7 +479,7 @@ impl<'a> Tab<'a> {
             "no sign of {what} in {} within {} s{}",
             self.lane,
             PATIENCE.as_secs(),
-            self.what_the_script_threw()
+            self.troubles().await
         ))
     }
 
@@ -466,7 +508,13 @@ impl<'a> Tab<'a> {
         let parameters = json!({
             "expression": script, "returnByValue": true, "awaitPromise": true,
         });
-        let mut result = self.command("Runtime.evaluate", parameters).await?;
+        let evaluated = self.command("Runtime.evaluate", parameters).await;
+        let mut result = evaluated.or_else(|_| {
+            let lane = &self.lane;
+            stop(format!(
+                "the page in {lane} does not answer: it shows a dialog, or its script does not end"
+            ))
+        })?;
         Ok(result["result"]["value"].take())
     }
 

@@ -77,8 +77,7 @@ async fn main() {
         .unwrap_or_else(|error| {
             eprintln!(
                 "Lesson 4 cannot listen on port {port}: {error}. \
-                 Stop the other program, or choose a free port: \
-                 PORT=8001 cargo run --bin lesson-4"
+                 Choose another one: PORT=8001 cargo run --bin lesson-4"
             );
             process::exit(1)
         });

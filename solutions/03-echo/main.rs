@@ -46,8 +46,7 @@ async fn main() {
         .unwrap_or_else(|error| {
             eprintln!(
                 "Lesson 3 cannot listen on port {port}: {error}. \
-                 Stop the other program, or choose a free port: \
-                 PORT=8001 cargo run --bin lesson-3"
+                 Choose another one: PORT=8001 cargo run --bin lesson-3"
             );
             process::exit(1)
         });

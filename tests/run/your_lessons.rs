@@ -118,10 +118,13 @@ impl Subject {
         built.map(Program::Built).map_err(|words| {
             let spokesman = self.spokesmen[&asked.lesson.number];
             Verdict::DoesNotCompile(if spokesman == asked.exercise.number {
-                format!(
-                    "Lesson {} does not compile:\n\n{words}\n",
-                    asked.lesson.number
-                )
+                let number = asked.lesson.number;
+                let template = if words.contains("derive(Template)") {
+                    "The mistake is in a template, one of the .html files.\n"
+                } else {
+                    ""
+                };
+                format!("Lesson {number} does not compile:\n\n{words}\n{template}")
             } else {
                 format!(
                     "Lesson {} does not compile; the compiler's words are with lesson-{spokesman}.",
@@ -136,11 +139,51 @@ impl Subject {
         let program = self.program(asked);
         let speaks = self.spokesmen.get(&asked.lesson.number) == Some(&asked.exercise.number);
         match (&asked.hole, program) {
-            (None, Ok(program)) => grade(&program, asked.lesson, asked.exercise),
+            (None, Ok(program)) => {
+                let verdict = grade(&program, asked.lesson, asked.exercise);
+                self.with_what_else_may_be_wrong(verdict, asked)
+            }
             (None, Err(verdict)) => verdict,
             (Some(_), Err(verdict)) if speaks => verdict,
             (Some(hole), _) => Verdict::NotStarted(hole.clone()),
         }
+    }
+}
+
+impl Subject {
+    /// Adds the first of the compiler's warnings, and an earlier exercise that is still a hole.
+    fn with_what_else_may_be_wrong(&self, verdict: Verdict, asked: &Asked) -> Verdict {
+        let Verdict::Wrong(mut words) = verdict else {
+            return verdict;
+        };
+        if self.command.is_some() {
+            return Verdict::Wrong(words);
+        }
+        let number = asked.exercise.number;
+        let earlier = asked
+            .lesson
+            .exercises
+            .iter()
+            .map(|exercise| exercise.number);
+        let holes = earlier
+            .filter(|earlier| *earlier < number)
+            .find_map(|earlier| {
+                let holes = source::holes(&asked.lesson.starter_folder(), earlier);
+                holes.into_iter().next().map(|hole| (earlier, hole))
+            });
+        if let Some((earlier, hole)) = holes {
+            words.push_str(&format!(
+                "   before: {earlier} is still a hole at {hole}, and {number} may need it\n"
+            ));
+        }
+        let warnings = self.built.warnings(&program(asked.lesson));
+        if let Some(first) = warnings.first() {
+            words.push_str(&format!(
+                "\nThe compiler warns as well ({} in all):\n\n{first}\n",
+                warnings.len()
+            ));
+        }
+        Verdict::Wrong(words)
     }
 }
 
@@ -177,7 +220,7 @@ fn conclude(verdict: Verdict, demanded: bool) -> Result<Completion, Failed> {
     };
     match verdict {
         Verdict::Passed => Ok(Completion::Completed),
-        Verdict::NotStarted(place) => calm(format!("not started: {place}")),
+        Verdict::NotStarted(place) => calm(format!("not started: {place} is still a hole")),
         Verdict::WaitsFor(other, place) => calm(format!("waits for {other}: {place}")),
         Verdict::NoBrowser(reason) if is_ci() => Err(reason.into()),
         Verdict::NoBrowser(reason) => Ok(Completion::ignored_with(reason)),
