@@ -40,7 +40,7 @@ pub fn between(expected: &str, yours: &str, colours: bool) -> String {
 }
 
 /// After this many lines a difference is cut: the first ones say enough.
-const LONGEST: usize = 60;
+const LONGEST: usize = 40;
 
 fn and_more(lines: usize, colours: bool) -> String {
     let lines = if lines == 1 {

@@ -118,20 +118,19 @@ pub fn grade(program: &Program, lesson: &Lesson, exercise: &Exercise) -> Verdict
         // No exercise has been looked at, so there is nothing to say about one.
         Err(reason) => return Verdict::Wrong(reason),
     };
-    if held.stop.is_none() && held.transcript == accepted {
+    let panic = panics::first(&held.stderr);
+    let hole = panic.as_ref().and_then(Panic::hole);
+    let hole = hole.filter(|other| *other != exercise.number);
+    if held.stop.is_none() && held.transcript == accepted && (panic.is_none() || hole.is_some()) {
         return Verdict::Passed;
     }
-    let panic = panics::first(&held.stderr);
-    if let Some(panic) = &panic
-        && let Some(other) = panic.hole()
-        && other != exercise.number
-    {
+    if let (Some(panic), Some(other)) = (&panic, hole) {
         return Verdict::WaitsFor(other, panic.place.clone());
     }
     Verdict::Wrong(report(&Report {
         lesson,
         exercise: exercise.number,
-        headline: &headline(panic.as_ref(), &held),
+        headline: &headline(panic.as_ref(), &held, &accepted),
         expected: &accepted,
         yours: &held.transcript,
         ended_early: held.stop.is_some(),
@@ -140,7 +139,7 @@ pub fn grade(program: &Program, lesson: &Lesson, exercise: &Exercise) -> Verdict
 }
 
 /// What went wrong, in one sentence: the cause before its consequence.
-fn headline(panic: Option<&Panic>, held: &Held) -> String {
+fn headline(panic: Option<&Panic>, held: &Held, accepted: &str) -> String {
     let consequence = held.stop.as_ref().map(|Stop(reason)| reason.as_str());
     if let Some(Panic { place, message }) = panic {
         return format!("Your server panicked at {place}: {message}");
@@ -156,7 +155,26 @@ fn headline(panic: Option<&Panic>, held: &Held) -> String {
     }
     match consequence {
         Some(consequence) => format!("{}.", capital(consequence)),
-        None => "Your conversation is not the accepted one.".to_string(),
+        None => first_difference(accepted, &held.transcript),
+    }
+}
+
+/// The first line that differs, in words.
+fn first_difference(accepted: &str, yours: &str) -> String {
+    let words = |line: Option<&str>| {
+        line.map_or("the end".to_string(), |line| format!("`{}`", line.trim()))
+    };
+    let mut yours = yours.lines();
+    let mut accepted = accepted.lines();
+    loop {
+        let (came, expected) = (yours.next(), accepted.next());
+        if came != expected {
+            let (came, expected) = (words(came), words(expected));
+            return format!("{} came where {expected} was expected.", capital(&came));
+        }
+        if came.is_none() {
+            return "Nothing differs.".to_string();
+        }
     }
 }
 

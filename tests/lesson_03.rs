@@ -101,6 +101,7 @@ async fn json_comes_back(talk: Conversation) -> Step {
         "{\"sender\":\"Ann\",\"message\":7}",
         "[]",
         "null",
+        "\"hello\"",
         &deep,
     ] {
         client.send_text(text).await?;
@@ -121,8 +122,14 @@ async fn closing(talk: Conversation) -> Step {
     }
 
     talk.step("a Close is answered with its own code");
-    for code in [Some(1000), Some(3000), Some(4001), None] {
-        let mut client = open(&talk, CLIENT, "/ws").await?;
+    for (path, code) in [
+        ("/ws", Some(1000)),
+        ("/ws", Some(3000)),
+        ("/ws", Some(4001)),
+        ("/ws", None),
+        ("/ws/json", Some(1000)),
+    ] {
+        let mut client = open(&talk, CLIENT, path).await?;
         client.close(code).await?;
     }
 
@@ -137,6 +144,9 @@ async fn closing(talk: Conversation) -> Step {
     client.receive().await?;
     client.send_text(&"x".repeat(64 * 1024 + 1)).await?;
     client.receive_close().await?;
+    let mut client = open(&talk, CLIENT, "/ws/json").await?;
+    client.send_text(&"x".repeat(64 * 1024 + 1)).await?;
+    client.receive_close().await?;
 
     talk.step("what breaks the rules is told which");
     // First byte: FIN and opcode 1 (text) or 3 (reserved); second: MASK and length; then a key of zeros.
@@ -145,10 +155,12 @@ async fn closing(talk: Conversation) -> Step {
         ("text without a mask", b"\x81\x02hi"),
         ("a frame of reserved opcode 3", b"\x83\x82\0\0\0\0hi"),
     ];
-    for (what, bytes) in offences {
-        let mut client = open(&talk, CLIENT, "/ws").await?;
-        client.send_bytes(what, bytes).await?;
-        client.receive_close().await?;
+    for path in ["/ws", "/ws/json"] {
+        for (what, bytes) in offences {
+            let mut client = open(&talk, CLIENT, path).await?;
+            client.send_bytes(what, bytes).await?;
+            client.receive_close().await?;
+        }
     }
     Ok(())
 }
@@ -169,6 +181,7 @@ async fn page(talk: Conversation) -> Step {
     let secure = Tab::open_behind_https(&talk, &browser, "secure tab", "/").await?;
     secure.socket_url(&talk).await?;
     secure.text_becomes("#connection", "not connected").await?;
+    secure.connection_has_read().await?;
 
     talk.step("the server is gone");
     talk.server.kill();

@@ -11,6 +11,7 @@ use crate::browser::Browser;
 use crate::conversation::{Conversation, PATIENCE, Step, Stop, stop};
 use crate::lesson::{Exercise, Lesson, Number};
 use crate::socket::{Socket, json_of};
+use crate::transcript::readable;
 
 /// The lesson and its exercises.
 pub const LESSON: Lesson = Lesson {
@@ -103,7 +104,10 @@ const BOB: usize = 1;
 
 async fn everyone_hears(talk: Conversation) -> Step {
     let mut room = Room::with(&talk, &["alice", "bob", "carol"]).await?;
-    for (speaker, message) in [(ALICE, "Hello, everyone!"), (BOB, "안녕하세요 👋")] {
+    for (speaker, message) in [
+        (ALICE, "Hello, everyone!"),
+        (BOB, "안녕하세요 👋 \"you\" \\ me"),
+    ] {
         talk.step(&format!("{} speaks", room.people[speaker].lane));
         room.say(speaker, message).await?;
     }
@@ -127,6 +131,15 @@ async fn presence(talk: Conversation) -> Step {
     people.pop().expect("carol is there").vanish();
     tell(&mut people).await?;
 
+    talk.step("eve joins");
+    people.push(talk.socket("eve", CHAT).await?);
+    tell(&mut people).await?;
+    talk.step("eve sends binary, and the server closes her");
+    let mut eve = people.pop().expect("eve is there");
+    eve.send_binary(b"\x00\x01\x02").await?;
+    eve.receive_close().await?;
+    tell(&mut people).await?;
+
     talk.step("bob's connection is reset");
     people.pop().expect("bob is there").reset()?;
     tell(&mut people).await?;
@@ -145,6 +158,13 @@ async fn presence(talk: Conversation) -> Step {
     for _ in 0..5 {
         alice.receive().await?;
     }
+
+    talk.step("alice closes, and fred comes into an empty room");
+    alice.close(Some(1000)).await?;
+    let fred = talk.socket("fred", CHAT).await?;
+    // He may come before the server has noticed that alice is gone.
+    let mut fred = fred.passing_over(|message| json_of(message) == Some(json!({ "online": 2 })));
+    fred.receive().await?;
     Ok(())
 }
 
@@ -168,50 +188,53 @@ async fn one_order(talk: Conversation) -> Step {
         heard.push(of_one?);
     }
     for (person, messages) in room.people.iter().zip(&heard) {
-        let what = match first_difference(messages, &heard[ALICE]) {
-            None => format!("{} messages, in alice's order", messages.len()),
+        let lane = &person.lane;
+        let difference = first_difference(messages, &heard[ALICE]);
+        let own = messages.iter().filter(|said| said["sender"] == *lane);
+        let spoken = (0..EACH).map(|number| says(lane, &number.to_string()));
+        let what = match difference {
             Some(difference) => difference,
+            None if own.cloned().eq(spoken) => {
+                format!(
+                    "{} messages in alice's order, {lane}'s as spoken",
+                    messages.len()
+                )
+            }
+            None => format!("{lane}'s own messages, not in the order spoken"),
         };
-        talk.transcript.received(&person.lane, what);
-        let own = messages
-            .iter()
-            .filter(|said| said["sender"] == *person.lane);
-        let spoken = (0..EACH).map(|number| says(&person.lane, &number.to_string()));
-        let kept = own.cloned().eq(spoken);
-        let what = if kept {
-            "in the order spoken"
-        } else {
-            "not in the order spoken"
-        };
-        let what = format!("what {} said, {what}", person.lane);
-        talk.transcript.received(&person.lane, what);
+        talk.transcript.received(lane, &what);
     }
 
-    talk.step("bob makes a mistake between two messages, and waits for nothing, ten times");
+    talk.step("bob makes a mistake among his messages, and waits for nothing, ten times");
     for _ in 0..10 {
         let bob = &mut room.people[BOB];
-        let wanted = [
-            says("bob", "Before."),
-            json!("an error"),
-            says("bob", "After."),
+        let spoken = [
+            says("bob", "One."),
+            says("bob", "Two."),
+            says("bob", "Three."),
         ];
-        let (before, after) = (wanted[0].to_string(), wanted[2].to_string());
-        bob.send_together(&[&before, "oops", &after]).await?;
-        let mut heard = Vec::new();
-        for _ in &wanted {
-            let message = bob.next().await.unwrap_or_else(Message::text);
-            let data = json_of(&message).unwrap_or_else(|| json!(message.to_string()));
-            let is_error = data.get("error").is_some();
-            heard.push(if is_error { json!("an error") } else { data });
-        }
-        if heard != wanted {
-            let what: Vec<String> = heard.iter().map(Value::to_string).collect();
-            talk.transcript.received("bob", what.join(", then "));
-            return stop("bob's error did not come between his two messages");
+        let spoken = spoken.map(|message| message.to_string());
+        let [one, two, three] = &spoken;
+        bob.send_together(&[one, two, "oops", three]).await?;
+        let error = r#"{"error":"..."}"#;
+        for expected in [
+            readable(one),
+            readable(two),
+            error.to_string(),
+            readable(three),
+        ] {
+            let heard = match bob.next().await {
+                Ok(message) => readable(message.to_text().unwrap_or_default()),
+                Err(instead) => instead,
+            };
+            if heard != expected {
+                talk.transcript.received("bob", &heard);
+                return stop(format!("bob got {heard} where {expected} was due"));
+            }
         }
     }
     talk.transcript
-        .received("bob", "his message, an error, his message, each time");
+        .received("bob", "two messages, an error, a message, each time");
     Ok(())
 }
 
@@ -258,6 +281,8 @@ async fn mistakes_stay_private(talk: Conversation) -> Step {
         "{\"sender\":\"eve\"}",
         "{\"sender\":\"eve\",\"message\":7}",
         "{\"sender\":\"eve\",\"message\":\"\"}",
+        "{\"sender\":\"eve\",\"message\":\"   \"}",
+        "{\"sender\":\"\",\"message\":\"Boo!\"}",
         "{\"sender\":\"  \",\"message\":\"Boo!\"}",
         &deep,
     ] {
@@ -303,13 +328,13 @@ async fn page(talk: Conversation) -> Step {
     ann.field_becomes("#chat-sender", "Ann").await?;
 
     talk.step("Bob clicks Send, and what he typed is text");
-    let image = "<img src=x data-eve onerror=eve()>";
+    let image = "<img src=x data-eve onerror=eve()> &amp;";
     bob.type_into("#chat-sender", "<b data-eve>Bob</b>").await?;
     bob.type_into("#chat-message-input", image).await?;
     bob.click("#chat-message-submit").await?;
     let hostile = format!("<b data-eve>Bob</b> : {image}");
     let log = [log[0], &hostile];
-    for tab in [&ann, &bob] {
+    for tab in [&bob, &ann] {
         tab.lines_become("#chat-log", &log).await?;
         tab.no_element("[data-eve]").await?;
     }
@@ -390,6 +415,7 @@ async fn somebody_stops_reading(talk: Conversation) -> Step {
 
     talk.step("zoe reads again, while alice says good morning until zoe hears it");
     let greeting = says("alice", "Good morning, zoe.");
+    let mut newest = 0;
     let patience = Instant::now() + PATIENCE;
     while Instant::now() < patience {
         room.people[ALICE].send_quietly(&greeting).await?;
@@ -400,7 +426,10 @@ async fn somebody_stops_reading(talk: Conversation) -> Step {
             }
         }
         // What was waiting for her comes first, and a full queue may lose the greeting.
-        let reading = timeout(Duration::from_millis(50), until(&mut zoe, &greeting));
+        let reading = timeout(
+            Duration::from_millis(50),
+            until(&mut zoe, &greeting, &mut newest),
+        );
         match reading.await {
             Ok(Ok(())) => {
                 talk.transcript.received("zoe", "what alice says now");
@@ -421,10 +450,29 @@ async fn somebody_stops_reading(talk: Conversation) -> Step {
     ))
 }
 
-/// Reads until a message comes.
-async fn until(person: &mut Socket, wanted: &Value) -> Result<(), String> {
-    while json_of(&person.next().await?).as_ref() != Some(wanted) {}
-    Ok(())
+/// Reads until a message comes. What comes before must be in the order in which
+/// it was numbered; `newest` is the last number so far.
+async fn until(person: &mut Socket, wanted: &Value, newest: &mut usize) -> Result<(), String> {
+    loop {
+        let heard = json_of(&person.next().await?).unwrap_or_default();
+        if heard == *wanted {
+            return Ok(());
+        }
+        let words = heard["message"].as_str().unwrap_or_default();
+        let number = words
+            .split(' ')
+            .next()
+            .and_then(|number| number.parse().ok());
+        match number {
+            Some(number) if number > *newest => *newest = number,
+            _ => {
+                return Err(format!(
+                    "{} after message {newest}",
+                    readable(&heard.to_string())
+                ));
+            }
+        }
+    }
 }
 
 async fn hears(person: &mut Socket, expected: &Value) -> Result<(), String> {

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub struct Server {
     process: Arc<Mutex<Process>>,
     /// Its host and port, for instance `127.0.0.1:43121`.
     pub address: String,
+    /// Whether it was we who ended it.
+    killed: Arc<AtomicBool>,
 }
 
 impl Server {
@@ -51,11 +54,15 @@ impl Server {
 
     /// Ends the server at once, as `kill -9` does.
     pub fn kill(&self) {
+        self.killed.store(true, Ordering::Relaxed);
         self.process().end();
     }
 
     /// How the server ended by itself, if it has or does so at once.
     pub async fn ends_soon(&self) -> Option<String> {
+        if self.killed.load(Ordering::Relaxed) {
+            return None;
+        }
         for _ in 0..20 {
             if let Some(status) = self.process().ended() {
                 return Some(status.to_string());
@@ -97,6 +104,7 @@ async fn start_built(path: &Path) -> Result<Server, String> {
     Ok(Server {
         process: Arc::new(Mutex::new(process)),
         address,
+        killed: Arc::default(),
     })
 }
 
@@ -126,6 +134,7 @@ async fn start_command(text: &str) -> Result<Server, String> {
         Ok(Ok(())) => Ok(Server {
             process: Arc::new(Mutex::new(process)),
             address,
+            killed: Arc::default(),
         }),
         Ok(Err(reason)) => Err(reason),
         Err(_) => Err(format!(

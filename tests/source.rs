@@ -94,7 +94,7 @@ fn in_comment(text: &str, offset: usize) -> bool {
     let before = &text[..offset];
     let line = before.rfind('\n').map_or(0, |end| end + 1);
     let in_block = before.rfind("/*") > before.rfind("*/");
-    in_block || before[line..].trim_start().starts_with("//")
+    in_block || before[line..].contains("//")
 }
 
 /// How long `todo!( ... )` is, in bytes; brackets within its text count as well, in pairs.

@@ -24,6 +24,8 @@ pub struct Tab<'a> {
     marked: AtomicBool,
     /// How many events there were when the user last did something.
     acted: AtomicUsize,
+    /// Whether timers never fire here.
+    without_timers: bool,
 }
 
 /// A host that does not exist: its pages are the lesson's, handed out by the
@@ -32,6 +34,15 @@ const SECURE_HOST: &str = "https://lesson.example";
 
 /// How a script reads what an element shows: white space folded, as a reader sees it.
 const READ: &str = "innerText.replace(/\\s+/g, ' ').trim()";
+
+/// Remembers each text that `#connection` has shown.
+const REMEMBER: &str = "
+    window.connectionHasRead = [];
+    new MutationObserver(() => {
+        const text = document.querySelector('#connection')?.textContent.trim();
+        if (text && text !== connectionHasRead.at(-1)) connectionHasRead.push(text);
+    }).observe(document, { subtree: true, childList: true, characterData: true });
+";
 
 /// How often a page is looked at while something is awaited.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
@@ -56,13 +67,12 @@ impl<'a> Tab<'a> {
         lane: &str,
         path: &str,
     ) -> Step<Self> {
-        let tab = Self::blank(conversation, browser, lane).await?;
+        let mut tab = Self::blank(conversation, browser, lane).await?;
+        tab.without_timers = true;
         tab.transcript
             .sent(lane, format!("opens {path}, where no timer fires"));
         let no_timers = "window.setTimeout = window.setInterval = () => 0;";
-        let script = json!({ "source": no_timers });
-        tab.command("Page.addScriptToEvaluateOnNewDocument", script)
-            .await?;
+        tab.before_each_page(no_timers).await?;
         tab.go_to(&conversation.url(path)).await?;
         Ok(tab)
     }
@@ -95,6 +105,7 @@ impl<'a> Tab<'a> {
             .sent(lane, format!("opens {path} behind https"));
         let patterns = json!({ "patterns": [{ "urlPattern": format!("{SECURE_HOST}/*") }] });
         tab.command("Fetch.enable", patterns).await?;
+        tab.before_each_page(REMEMBER).await?;
         let url = format!("{SECURE_HOST}{path}");
         let parameters = json!({ "url": url });
         let loaded = tab.go_to_with(parameters);
@@ -122,6 +133,7 @@ impl<'a> Tab<'a> {
             lane: lane.to_string(),
             marked: AtomicBool::new(false),
             acted: AtomicUsize::new(0),
+            without_timers: false,
         };
         for domain in ["Page.enable", "Runtime.enable", "Network.enable"] {
             tab.command(domain, json!({})).await?;
@@ -130,6 +142,13 @@ impl<'a> Tab<'a> {
         tab.command("Emulation.setFocusEmulationEnabled", focus)
             .await?;
         Ok(tab)
+    }
+
+    /// Has a script run in each page before its own.
+    async fn before_each_page(&self, script: &str) -> Step {
+        let script = json!({ "source": script });
+        let added = self.command("Page.addScriptToEvaluateOnNewDocument", script);
+        added.await.map(|_| ())
     }
 
     async fn go_to(&self, url: &str) -> Step {
@@ -202,6 +221,13 @@ impl<'a> Tab<'a> {
         let url = url.replacen(&port, ":PORT", 1);
         self.transcript
             .received(&self.lane, format!("opens a WebSocket to {url}"));
+        Ok(())
+    }
+
+    /// Writes down all that `#connection` has read since the page began to load.
+    pub async fn connection_has_read(&self) -> Step {
+        let read = self.evaluate("window.connectionHasRead").await?;
+        self.show("#connection has read", &read);
         Ok(())
     }
 
@@ -359,10 +385,11 @@ impl<'a> Tab<'a> {
             if Instant::now() >= deadline {
                 self.show(what, &found);
                 return stop(format!(
-                    "{what} in {} was {} after {} s{}",
+                    "in {}, {what}: {} after {} s, not {}{}",
                     self.lane,
                     shown(&found),
                     PATIENCE.as_secs(),
+                    shown(wanted),
                     self.troubles().await
                 ));
             }
@@ -420,6 +447,9 @@ impl<'a> Tab<'a> {
     /// What may be the cause when the page does not show what it should.
     async fn troubles(&self) -> String {
         let mut troubles: Vec<String> = Vec::new();
+        if self.without_timers {
+            troubles.push("no timer fires in this tab".to_string());
+        }
         if let Some(error) = self.thrown().first() {
             troubles.push(format!("the page's script threw {error}"));
         }
@@ -508,13 +538,7 @@ impl<'a> Tab<'a> {
         let parameters = json!({
             "expression": script, "returnByValue": true, "awaitPromise": true,
         });
-        let evaluated = self.command("Runtime.evaluate", parameters).await;
-        let mut result = evaluated.or_else(|_| {
-            let lane = &self.lane;
-            stop(format!(
-                "the page in {lane} does not answer: it shows a dialog, or its script does not end"
-            ))
-        })?;
+        let mut result = self.command("Runtime.evaluate", parameters).await?;
         Ok(result["result"]["value"].take())
     }
 
