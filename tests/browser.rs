@@ -219,12 +219,21 @@ fn command(program: &Path, profile: &Path) -> Command {
         "--disable-component-update",
         "--disable-sync",
         "--disable-dev-shm-usage",
+        "--disable-breakpad",
+        "--password-store=basic",
+        "--use-mock-keychain",
         // Nothing but the lesson's server can be reached.
         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
         "--remote-debugging-port=0",
         "about:blank",
     ]);
     command.arg(format!("--user-data-dir={}", profile.display()));
+    if cfg!(target_os = "linux") {
+        // What it writes besides its profile goes away with the profile.
+        for folder in ["HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"] {
+            command.env(folder, profile);
+        }
+    }
     if runs_as_root(profile) {
         // As root, Chromium's sandbox refuses to work at all.
         command.arg("--no-sandbox");
