@@ -231,7 +231,10 @@ async fn comes_soon(talk: &Conversation, waiting: &Waiting) -> Step {
         }
         talk.aside().get("/api/messages/1").await?;
     }
-    let instead = format!("nothing, while {LATER_REQUESTS} later requests were answered");
+    let instead = format!(
+        "nothing of what was stored while it asked, \
+         though {LATER_REQUESTS} later requests were answered"
+    );
     talk.transcript.received("board", &instead);
     stop(format!("whoever waited for the message got {instead}"))
 }
