@@ -9,6 +9,9 @@
 //! Wrong: 4.2
 //! Says: words that the learner must read
 //! ```
+//!
+//! and, where the fault is a race that may go well now and then, `Race: yes`:
+//! then it may pass once, but not five times in a row.
 
 use std::env;
 use std::fs;
@@ -123,6 +126,8 @@ struct Variant {
 struct Fault {
     exercise: Number,
     says: String,
+    /// How often it may be tried until it shows.
+    tries: usize,
     patch: String,
 }
 
@@ -151,8 +156,14 @@ impl Variant {
         let program = Program::Built(program);
         let mut caught = false;
         for exercise in self.lesson.exercises {
-            let verdict = grade(&program, self.lesson, exercise);
             let number = exercise.number;
+            let fault = self.fault.as_ref().filter(|fault| fault.exercise == number);
+            let mut verdict = grade(&program, self.lesson, exercise);
+            for _ in 1..fault.map_or(1, |fault| fault.tries) {
+                if verdict == Verdict::Passed {
+                    verdict = grade(&program, self.lesson, exercise);
+                }
+            }
             match (&self.fault, verdict) {
                 (Some(fault), Verdict::Wrong(words)) if fault.exercise == number => {
                     let words = strip_str(&words).to_string();
@@ -226,6 +237,7 @@ fn read(lesson: &'static Lesson, path: &Path) -> Result<Variant, String> {
                 .parse()
                 .map_err(|_| lacks("the number of an exercise"))?,
             says: line("Says:")?.to_string(),
+            tries: if line("Race:").is_ok() { 5 } else { 1 },
             patch: text[head.len()..].to_string(),
         }),
     })
