@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use crate::accepted;
 use crate::browser;
+use crate::colours;
 use crate::conversation::{Conversation, Stop};
 use crate::lesson::{Exercise, Lesson, Number};
 use crate::panics::{self, Panic};
@@ -127,7 +128,7 @@ pub fn grade(program: &Program, lesson: &Lesson, exercise: &Exercise) -> Verdict
     if let (Some(panic), Some(other)) = (&panic, hole) {
         return Verdict::WaitsFor(other, panic.place.clone());
     }
-    Verdict::Wrong(report(&Report {
+    let wrong = Report {
         lesson,
         exercise: exercise.number,
         headline: &headline(panic.as_ref(), &held, &accepted),
@@ -135,7 +136,8 @@ pub fn grade(program: &Program, lesson: &Lesson, exercise: &Exercise) -> Verdict
         yours: &held.transcript,
         ended_early: held.stop.is_some(),
         has_source: matches!(program, Program::Built(_)),
-    }))
+    };
+    Verdict::Wrong(report(&wrong, colours::wanted()))
 }
 
 /// What went wrong, in one sentence: the cause before its consequence.
@@ -160,7 +162,7 @@ fn headline(panic: Option<&Panic>, held: &Held, accepted: &str) -> String {
 }
 
 /// The first line that differs, in words.
-fn first_difference(accepted: &str, yours: &str) -> String {
+pub fn first_difference(accepted: &str, yours: &str) -> String {
     let words = |line: Option<&str>| {
         line.map_or("the end".to_string(), |line| format!("`{}`", line.trim()))
     };

@@ -2,7 +2,7 @@
 //! where it stands, and one hint. Nobody should need the grader's source.
 
 use crate::chapter;
-use crate::colours::{self, BOLD, DIM, GREEN, RED, paint};
+use crate::colours::{BOLD, DIM, GREEN, RED, paint};
 use crate::difference;
 use crate::lesson::{Lesson, Number};
 use crate::source::{self, Place};
@@ -27,8 +27,7 @@ pub struct Report<'a> {
 }
 
 /// Writes the report.
-pub fn report(report: &Report) -> String {
-    let colours = colours::wanted();
+pub fn report(report: &Report, colours: bool) -> String {
     let section = chapter::section(report.lesson, report.exercise);
     let title = match &section {
         Ok(section) => &section.title,

@@ -76,7 +76,7 @@ pub fn same_outside_holes(lesson: &Lesson) -> Result<(), String> {
             let file = workbook().join(folder).join(&name);
             fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))
         };
-        let finished = read(&solution)?.replace(
+        let finished = without_anchors(&read(&solution)?).replace(
             &format!("solution-{}", lesson.number),
             &format!("lesson-{}", lesson.number),
         );
@@ -84,6 +84,12 @@ pub fn same_outside_holes(lesson: &Lesson) -> Result<(), String> {
             .map_err(|line| format!("{}: {line}", solution.join(&name).display()))?;
     }
     Ok(())
+}
+
+/// A solution without the comments that mark what the book shows of it.
+fn without_anchors(solution: &str) -> String {
+    let lines = solution.split_inclusive('\n');
+    lines.filter(|line| !line.contains("ANCHOR")).collect()
 }
 
 /// Whether the solution is the starter with its holes filled by whatever it is.

@@ -22,6 +22,7 @@ use tokio::net::TcpListener;
 /// `unwrap` fails only after a panic of our own while the lock was held.
 type Guestbook = Mutex<Vec<Entry>>;
 
+// ANCHOR: entry
 /// What somebody wrote. A field that the form does not send is empty.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -29,6 +30,7 @@ struct Entry {
     sender: String,
     message: String,
 }
+// ANCHOR_END: entry
 
 impl Entry {
     fn new(sender: &str, message: &str) -> Entry {
@@ -38,12 +40,14 @@ impl Entry {
         }
     }
 
+    // ANCHOR: missing
     /// The form's names of the fields that are empty or hold spaces alone.
     fn missing(&self) -> Vec<&'static str> {
         let fields = [("sender", &self.sender), ("message", &self.message)];
         let empty = fields.iter().filter(|(_, text)| text.trim().is_empty());
         empty.map(|(name, _)| *name).collect()
     }
+    // ANCHOR_END: missing
 }
 
 impl Display for Entry {
@@ -52,6 +56,7 @@ impl Display for Entry {
     }
 }
 
+// ANCHOR: guestbook_page_template
 #[derive(Template)]
 #[template(path = "page.html")]
 struct GuestbookPage {
@@ -61,6 +66,7 @@ struct GuestbookPage {
     /// Why an entry was refused, or nothing.
     problem: String,
 }
+// ANCHOR_END: guestbook_page_template
 
 #[derive(Template)]
 #[template(path = "notice.html")]
@@ -94,6 +100,7 @@ async fn main() {
         .expect("axum::serve does not end");
 }
 
+// ANCHOR: app
 fn app() -> Router {
     let guestbook: Guestbook = Mutex::new(vec![
         Entry::new("Ferris", "Welcome!"),
@@ -106,6 +113,7 @@ fn app() -> Router {
         .fallback(not_found)
         .with_state(Arc::new(guestbook))
 }
+// ANCHOR_END: app
 
 async fn hello(Query(visitor): Query<Visitor>) -> Response {
     let heading = greeting(visitor.name);
@@ -120,11 +128,14 @@ fn greeting(name: Option<String>) -> String {
     }
 }
 
+// ANCHOR: show
 async fn show(State(guestbook): State<Arc<Guestbook>>, Query(form): Query<Entry>) -> Response {
     let nothing = String::new();
     page(StatusCode::OK, guestbook_page(&guestbook, form, nothing))
 }
+// ANCHOR_END: show
 
+// ANCHOR: sign
 async fn sign(State(guestbook): State<Arc<Guestbook>>, Form(entry): Form<Entry>) -> Response {
     let missing = entry.missing();
     if missing.is_empty() {
@@ -133,6 +144,7 @@ async fn sign(State(guestbook): State<Arc<Guestbook>>, Form(entry): Form<Entry>)
         refuse(&guestbook, entry, missing)
     }
 }
+// ANCHOR_END: sign
 
 /// Exercise 1.3: the entry goes into the book, the browser back to the page.
 fn store(guestbook: &Guestbook, entry: Entry) -> Response {
@@ -163,12 +175,14 @@ fn guestbook_page(guestbook: &Guestbook, form: Entry, problem: String) -> Guestb
     }
 }
 
+// ANCHOR: page
 fn page(status: StatusCode, template: impl Template) -> Response {
     match template.render() {
         Ok(html) => (status, Html(html)).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }
+// ANCHOR_END: page
 
 async fn style() -> Response {
     let css = include_str!("../../lessons/style.css");

@@ -46,6 +46,7 @@ impl Display for Message {
     }
 }
 
+// ANCHOR: guestbook
 #[derive(Debug, Default)]
 pub struct Guestbook {
     /// Behind a lock, because requests are answered side by side. Its `unwrap`
@@ -54,8 +55,10 @@ pub struct Guestbook {
     /// The newest id. Whoever waits for more messages subscribes to it.
     pub newest: watch::Sender<u64>,
 }
+// ANCHOR_END: guestbook
 
 impl Guestbook {
+    // ANCHOR: store
     pub fn store(&self, entry: Entry) -> Message {
         let mut messages = self.messages.lock().unwrap();
         let message = Message {
@@ -68,6 +71,7 @@ impl Guestbook {
         self.newest.send_replace(message.id);
         message
     }
+    // ANCHOR_END: store
 
     pub fn all(&self) -> Vec<Message> {
         self.messages.lock().unwrap().clone()

@@ -30,12 +30,14 @@ struct GuestbookPage {
     problem: String,
 }
 
+// ANCHOR: wanted
 /// Which messages somebody asks for, and how many seconds they would wait for one.
 #[derive(Deserialize)]
 struct Wanted {
     since: Option<u64>,
     wait: Option<u64>,
 }
+// ANCHOR_END: wanted
 
 #[tokio::main]
 async fn main() {
@@ -58,6 +60,7 @@ async fn main() {
         .expect("axum::serve does not end");
 }
 
+// ANCHOR: app
 fn app() -> Router {
     let guestbook = Guestbook::default();
     guestbook.store(Entry::new("Ferris", "Welcome!"));
@@ -73,7 +76,9 @@ fn app() -> Router {
         .method_not_allowed_fallback(wrong_method)
         .with_state(Arc::new(guestbook))
 }
+// ANCHOR_END: app
 
+// ANCHOR: list
 async fn list(
     State(guestbook): State<Arc<Guestbook>>,
     wanted: Result<Query<Wanted>, QueryRejection>,
@@ -87,6 +92,7 @@ async fn list(
         (Some(since), Some(seconds)) => wait_for_more(&guestbook, since, seconds).await,
     }
 }
+// ANCHOR_END: list
 
 /// Exercise 2.1: all messages as JSON.
 fn everything(guestbook: &Guestbook) -> Response {
@@ -185,9 +191,11 @@ async fn wrong_method() -> Response {
     error(StatusCode::METHOD_NOT_ALLOWED, "Not with this method.")
 }
 
+// ANCHOR: error
 fn error(status: StatusCode, sentence: &str) -> Response {
     (status, Json(json!({ "error": sentence }))).into_response()
 }
+// ANCHOR_END: error
 
 async fn show(State(guestbook): State<Arc<Guestbook>>, Query(form): Query<Entry>) -> Response {
     let nothing = String::new();

@@ -24,8 +24,10 @@ const TEXT_LIMIT: usize = 64 * 1024;
 /// How long a peer may take to answer our Close.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+// ANCHOR: end
 /// A conversation ends well, or with the code that tells the peer what was wrong.
 type End = Result<(), CloseCode>;
+// ANCHOR_END: end
 
 #[derive(Debug, Deserialize, Serialize)]
 struct ChatMessage {
@@ -59,6 +61,7 @@ async fn main() {
         .expect("axum::serve does not end");
 }
 
+// ANCHOR: app
 fn app() -> Router {
     Router::new()
         .route("/", get(page))
@@ -68,13 +71,16 @@ fn app() -> Router {
         .route("/accept", get(accept))
         .route("/style.css", get(style))
 }
+// ANCHOR_END: app
 
+// ANCHOR: ws
 async fn ws(upgrade: WebSocketUpgrade) -> Response {
     limited(upgrade, TEXT_LIMIT).on_upgrade(async |mut socket| {
         let end = echo(&mut socket).await;
         close(socket, end).await;
     })
 }
+// ANCHOR_END: ws
 
 async fn ws_json(upgrade: WebSocketUpgrade) -> Response {
     limited(upgrade, TEXT_LIMIT).on_upgrade(async |mut socket| {
@@ -116,6 +122,7 @@ async fn echo_json(socket: &mut WebSocket) -> End {
     Ok(())
 }
 
+// ANCHOR: echo_any
 async fn echo_any(socket: &mut WebSocket) -> End {
     while let Some(received) = socket.recv().await {
         let message = received.map_err(code_for)?;
@@ -125,12 +132,15 @@ async fn echo_any(socket: &mut WebSocket) -> End {
     }
     Ok(())
 }
+// ANCHOR_END: echo_any
 
+// ANCHOR: limited
 /// A message may come in several frames. The limit of one frame refuses a long
 /// one by its announced length, before its bytes are read.
 fn limited(upgrade: WebSocketUpgrade, bytes: usize) -> WebSocketUpgrade {
     upgrade.max_message_size(bytes).max_frame_size(bytes)
 }
+// ANCHOR_END: limited
 
 /// Waits for the next text. There is none when the peer has closed the socket.
 async fn next_text(socket: &mut WebSocket) -> Result<Option<Utf8Bytes>, CloseCode> {
@@ -171,6 +181,7 @@ fn code_for(error: axum::Error) -> CloseCode {
     }
 }
 
+// ANCHOR: close
 /// Tells the peer what was wrong and waits for its Close. Without the wait
 /// the kernel may reset the connection before the peer has read the code.
 async fn close(mut socket: WebSocket, end: End) {
@@ -194,6 +205,7 @@ async fn close(mut socket: WebSocket, end: End) {
     };
     let _ = timeout(PATIENCE, answered).await;
 }
+// ANCHOR_END: close
 
 async fn accept(Query(handshake): Query<Handshake>) -> String {
     accept_key(&handshake.key)

@@ -48,11 +48,13 @@ struct ChatMessage {
     message: String,
 }
 
+// ANCHOR: room
 /// All who are here. What is sent to `texts`, every one of them hears.
 struct Room {
     texts: Sender<Utf8Bytes>,
     online: Mutex<isize>,
 }
+// ANCHOR_END: room
 
 impl Room {
     /// Exercise 4.1: everyone hears it.
@@ -93,6 +95,7 @@ async fn main() {
         .expect("axum::serve does not end");
 }
 
+// ANCHOR: app
 fn app() -> Router {
     let room = Room {
         texts: broadcast::channel(BACKLOG).0,
@@ -104,18 +107,22 @@ fn app() -> Router {
         .route("/style.css", get(style))
         .with_state(Arc::new(room))
 }
+// ANCHOR_END: app
 
+// ANCHOR: enter
 async fn enter(upgrade: WebSocketUpgrade, State(room): State<Arc<Room>>) -> Response {
     limited(upgrade, TEXT_LIMIT).on_upgrade(async move |mut socket| {
         let texts = room.texts.subscribe();
         room.count(1);
         let end = chat(&mut socket, &room, texts).await;
+        // ANCHOR_END: enter
         // Exercise 4.2, second half: one less, however the conversation ended.
         room.count(-1);
         close(socket, end).await;
     })
 }
 
+// ANCHOR: chat
 /// Listens to the room and to the client, whichever speaks first.
 async fn chat(socket: &mut WebSocket, room: &Room, mut texts: Receiver<Utf8Bytes>) -> End {
     loop {
@@ -123,6 +130,7 @@ async fn chat(socket: &mut WebSocket, room: &Room, mut texts: Receiver<Utf8Bytes
             heard = texts.recv() => deliver(heard, socket).await?,
             text = next_text(socket) => match text?.map(|text| check(&text)) {
                 Some(Ok(message)) => room.say(&message),
+                // ANCHOR_END: chat
                 Some(Err(problem)) => {
                     // Exercise 4.3: what was said before this is heard before it.
                     while let Ok(earlier) = texts.try_recv() {
@@ -154,9 +162,11 @@ async fn refuse(problem: &str, socket: &mut WebSocket) -> End {
     socket.send(answer).await.map_err(code_for)
 }
 
+// ANCHOR: check
 /// A message, or what is wrong with the text.
 fn check(text: &str) -> Result<ChatMessage, String> {
     let message: ChatMessage = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    // ANCHOR_END: check
     // Exercise 4.4: somebody says something.
     for (name, value) in [("sender", &message.sender), ("message", &message.message)] {
         if value.trim().is_empty() {

@@ -53,6 +53,7 @@ impl Copied {
             "lessons",
             "solutions",
             "book/src",
+            "book/drawing",
             "tests",
         ] {
             copy(&workbook().join(part), &folder.join(part))?;

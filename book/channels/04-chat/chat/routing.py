@@ -1,0 +1,11 @@
+"""Which consumer talks on which path."""
+
+# ANCHOR: routing
+from django.urls import path
+
+from . import consumers
+
+websocket_urlpatterns = [
+    path("chat/public", consumers.ChatConsumer.as_asgi()),
+]
+# ANCHOR_END: routing

@@ -1,0 +1,41 @@
+//! What the book shows and nobody types: its message sequence charts, drawn
+//! from the accepted transcripts in `tests/snapshots`, and its byte counts and
+//! hex dumps, taken from the recordings in `book/recordings`.
+//!
+//! `cargo run -p drawing --bin draw` writes all of it into `book/src/drawn`;
+//! `cargo test --test book` draws it again and compares.
+
+pub mod chart;
+pub mod charts;
+pub mod recorded;
+pub mod recording;
+pub mod transcript;
+pub mod verdicts;
+
+use std::path::PathBuf;
+
+use graders::lesson::workbook;
+
+/// A file of `book/src/drawn`.
+#[derive(Debug)]
+pub struct Drawn {
+    /// Its name in the folder.
+    pub name: String,
+    pub text: String,
+}
+
+/// The folder of all that is drawn.
+pub fn folder() -> PathBuf {
+    workbook().join("book/src/drawn")
+}
+
+/// Draws everything.
+///
+/// # Errors
+/// The transcript or the recording that cannot be drawn, and why.
+pub fn all() -> Result<Vec<Drawn>, String> {
+    let mut drawn = charts::all()?;
+    drawn.extend(recorded::all()?);
+    drawn.extend(verdicts::all()?);
+    Ok(drawn)
+}

@@ -1,0 +1,332 @@
+//! `cargo test --test channels`: the Django code that the book prints is graded
+//! as any lesson is. What it is said to pass it must pass; where it is said to
+//! differ, it must differ in just these lines, so that the book tells the truth.
+//!
+//! `DJANGO_PYTHON` names a Python that has the packages of
+//! `book/channels/requirements.txt`; otherwise it is `target/channels/bin/python`.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Output};
+use std::sync::Arc;
+
+use graders::accepted;
+use graders::browser;
+use graders::conversation::{CLIENT, Conversation, Stop};
+use graders::grading::{RUNTIME, Verdict, grade, hold};
+use graders::harness::{arguments, asked_for, is_ci, run};
+use graders::lesson::{Exercise, LESSONS, Lesson, Number, workbook};
+use graders::lesson_03;
+use graders::server::{Program, Server};
+use libtest_mimic::{Completion, Trial};
+
+use Known::{Differs, Passes};
+
+/// What the Django code of each chapter is known to make of its exercises.
+const TABLE: &[(Number, Known)] = &[
+    (Number(1, 1), Passes),
+    (Number(1, 2), Passes),
+    (Number(1, 3), Passes),
+    (Number(1, 4), Passes),
+    (Number(1, 5), Passes),
+    (Number(2, 1), Passes),
+    (Number(2, 2), Passes),
+    (Number(2, 3), Passes),
+    (Number(2, 4), Passes),
+    (Number(2, 5), Passes),
+    (Number(2, 6), Passes),
+    // Daphne sends no empty text.
+    (
+        Number(3, 1),
+        Differs(&[("client < text \"\"", "client < nothing within 5 s")]),
+    ),
+    (Number(3, 2), Passes),
+    (Number(3, 3), Passes),
+    // Daphne's WebSocket library, autobahn, lets an application close with 1000 or
+    // 3000 to 4999, answers every Close with 1000, and ends the connection without
+    // a Close when a peer breaks the rules.
+    (
+        Number(3, 4),
+        Differs(&[
+            ("client < close 1003", "client < close 4003"),
+            ("client < close 1003", "client < close 4003"),
+            ("client < close 3000", "client < close 1000"),
+            ("client < close 4001", "client < close 1000"),
+            ("client < close with no code", "client < close 1000"),
+            (
+                "client < close 1009",
+                "client < the end of the connection without a Close",
+            ),
+        ]),
+    ),
+    (Number(3, 5), Passes),
+    (Number(3, 6), Passes),
+    (Number(4, 1), Passes),
+    (
+        Number(4, 2),
+        Differs(&[("eve   < close 1003", "eve   < close 4003")]),
+    ),
+    (Number(4, 3), Passes),
+    (
+        Number(4, 4),
+        Differs(&[("eve   < close 1003", "eve   < close 4003")]),
+    ),
+    (Number(4, 5), Passes),
+    (Number(4, 6), Passes),
+];
+
+/// How the Django code does in an exercise.
+#[derive(Clone, Copy)]
+enum Known {
+    /// It passes.
+    Passes,
+    /// Its transcript has other lines: each accepted one with what stands there instead.
+    Differs(&'static [(&'static str, &'static str)]),
+}
+
+fn main() -> ExitCode {
+    let arguments = arguments();
+    let python = Arc::new(Python::find());
+    let mut checks = vec![
+        Check::new(
+            "channels-versions-are-those-pinned",
+            versions_are_those_pinned,
+        ),
+        Check::new("channels-3-unknown-path-is-a-500", |python| {
+            RUNTIME.block_on(unknown_path(&python.serving(&lesson_03::LESSON)))
+        }),
+        Check::new("channels-3-broken-rules-get-no-close", |python| {
+            RUNTIME.block_on(broken_rules(&python.serving(&lesson_03::LESSON)))
+        }),
+    ];
+    let lessons = LESSONS.iter().filter(|lesson| project(lesson).is_dir());
+    checks.extend(lessons.flat_map(checks_of));
+    let trials = checks
+        .into_iter()
+        .filter(|check| asked_for(&arguments, &check.name))
+        .map(|check| check.trial(python.clone()))
+        .collect();
+    run(&arguments, trials).exit_code()
+}
+
+/// A check of the Django code. `Err` says what is not as the book says.
+struct Check {
+    name: String,
+    in_browser: bool,
+    check: Box<Function>,
+}
+
+type Function = dyn FnOnce(&Python) -> Result<(), String> + Send;
+
+impl Check {
+    fn new(
+        name: impl Into<String>,
+        check: impl FnOnce(&Python) -> Result<(), String> + Send + 'static,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            in_browser: false,
+            check: Box::new(check),
+        }
+    }
+
+    /// The check as a test. Where something is missing it is ignored, and fails in CI.
+    fn trial(self, python: Arc<Result<Python, String>>) -> Trial {
+        Trial::ignorable_test(self.name, move || {
+            let browser = if self.in_browser {
+                browser::find().map(|_| ())
+            } else {
+                Ok(())
+            };
+            match (python.as_ref(), browser) {
+                (Ok(python), Ok(())) => {
+                    (self.check)(python)?;
+                    Ok(Completion::Completed)
+                }
+                (Err(reason), _) if is_ci() => Err(reason.into()),
+                (Err(reason), _) => Ok(Completion::ignored_with(reason)),
+                (_, Err(reason)) if is_ci() => Err(reason.into()),
+                (_, Err(reason)) => Ok(Completion::ignored_with(reason)),
+            }
+        })
+    }
+}
+
+fn checks_of(lesson: &'static Lesson) -> Vec<Check> {
+    let name = format!("channels-{}-has-no-issues", lesson.number);
+    let mut checks = vec![Check::new(name, |python| has_no_issues(python, lesson))];
+    for exercise in lesson.exercises {
+        let number = exercise.number;
+        let known = TABLE.iter().find(|(of, _)| *of == number);
+        let known = known.map(|(_, known)| *known);
+        let name = match known {
+            Some(Differs(_)) => format!("channels-{number}-differs"),
+            _ => format!("channels-{number}"),
+        };
+        let check = move |python: &Python| match known {
+            Some(Passes) => passes(&python.serving(lesson), lesson, exercise),
+            Some(Differs(lines)) => differs(&python.serving(lesson), exercise, lines),
+            None => Err(format!("{number} lacks a line in the table of {}", file!())),
+        };
+        checks.push(Check {
+            in_browser: exercise.in_browser,
+            ..Check::new(name, check)
+        });
+    }
+    checks
+}
+
+/// The folder of the Django projects.
+fn folder() -> PathBuf {
+    workbook().join("book/channels")
+}
+
+/// The folder of a lesson's Django project.
+fn project(lesson: &Lesson) -> PathBuf {
+    folder().join(lesson.name)
+}
+
+/// A Python that has Django, Channels and Daphne.
+struct Python(PathBuf);
+
+impl Python {
+    /// Finds it, or says how to get one.
+    fn find() -> Result<Self, String> {
+        let named = env::var("DJANGO_PYTHON").unwrap_or("target/channels/bin/python".to_string());
+        // A bare name is looked for where commands are; anything else is a path from the workbook.
+        let python = Self(if named.contains('/') {
+            workbook().join(&named)
+        } else {
+            PathBuf::from(&named)
+        });
+        let imported = python.run(&folder(), &["-c", "import channels, daphne, django"]);
+        match imported {
+            Ok(output) if output.status.success() => Ok(python),
+            _ => Err(format!(
+                "{named} does not run Django, Channels and Daphne: \
+                 python3 -m venv target/channels && \
+                 target/channels/bin/python -m pip install -r book/channels/requirements.txt"
+            )),
+        }
+    }
+
+    /// Runs it in a folder, where it writes nothing.
+    fn run(&self, folder: &Path, arguments: &[&str]) -> Result<Output, String> {
+        Command::new(&self.0)
+            .arg("-B")
+            .args(arguments)
+            .current_dir(folder)
+            .output()
+            .map_err(|error| format!("{}: {error}", self.0.display()))
+    }
+
+    /// A lesson's Django project behind Daphne, with the lesson's limit of a text.
+    fn serving(&self, lesson: &Lesson) -> Program {
+        Program::Command(format!(
+            "cd '{}' && exec '{}' -B -m daphne -b 127.0.0.1 -p $PORT \
+             --websocket-max-message-size 65536 config.asgi:application",
+            project(lesson).display(),
+            self.0.display()
+        ))
+    }
+}
+
+/// The book names versions: those must be graded.
+fn versions_are_those_pinned(python: &Python) -> Result<(), String> {
+    let file = folder().join("requirements.txt");
+    let text = fs::read_to_string(&file).map_err(|error| error.to_string())?;
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let lacks = format!("{}: `{line}` fixes no version", file.display());
+        let (package, pinned) = line.split_once("==").ok_or(lacks)?;
+        let ask = format!("from importlib.metadata import version; print(version('{package}'))");
+        let output = python.run(&folder(), &["-c", &ask])?;
+        let installed = String::from_utf8_lossy(&output.stdout);
+        let installed = installed.trim();
+        if installed != pinned {
+            return Err(format!(
+                "{package} {installed} is installed, not {pinned}: \
+                 {} -m pip install -r book/channels/requirements.txt",
+                python.0.display()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Django's own check of a project finds nothing.
+fn has_no_issues(python: &Python, lesson: &Lesson) -> Result<(), String> {
+    let arguments = ["manage.py", "check", "--fail-level", "WARNING"];
+    let output = python.run(&project(lesson), &arguments)?;
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+fn passes(program: &Program, lesson: &Lesson, exercise: &Exercise) -> Result<(), String> {
+    match grade(program, lesson, exercise) {
+        Verdict::Passed => Ok(()),
+        Verdict::Wrong(words) => Err(words),
+        other => Err(format!("{other:?}")),
+    }
+}
+
+/// The transcript differs from the accepted one in these lines; if the
+/// conversation ends early, it ends with the last of them.
+fn differs(program: &Program, exercise: &Exercise, lines: &[(&str, &str)]) -> Result<(), String> {
+    let accepted = accepted::transcript(exercise.number)?;
+    let held = RUNTIME.block_on(hold(program, exercise))?;
+    let transcript = held.transcript;
+    let pairs = accepted.lines().zip(transcript.lines());
+    let differing: Vec<(&str, &str)> = pairs.filter(|(one, other)| one != other).collect();
+    let last = accepted.lines().zip(transcript.lines()).last();
+    let as_told = match &held.stop {
+        Some(_) => last == lines.last().copied(),
+        None => accepted.lines().count() == transcript.lines().count(),
+    };
+    if differing == lines && as_told {
+        return Ok(());
+    }
+    let end = held
+        .stop
+        .map_or("to its end".to_string(), |Stop(reason)| reason);
+    Err(format!(
+        "The lines that differ (accepted, Django's) are {differing:#?}\n\
+         The conversation went on until: {end}\n\n{transcript}"
+    ))
+}
+
+async fn unknown_path(program: &Program) -> Result<(), String> {
+    let talk = Conversation::new(Server::start(program).await?);
+    match talk.socket(CLIENT, "/nowhere").await {
+        Err(Stop(reason)) if reason.contains("answered 500 Internal Server Error") => Ok(()),
+        Err(Stop(reason)) => Err(reason),
+        Ok(_) => Err("the socket was opened".to_string()),
+    }
+}
+
+/// RFC 6455 has a code for each of these: 1007, 1002, 1002 (7.4.1).
+async fn broken_rules(program: &Program) -> Result<(), String> {
+    let talk = Conversation::new(Server::start(program).await?);
+    // First byte: FIN and opcode 1 (text) or 3 (reserved); second: MASK and length; then a key of zeros.
+    let offences: [(&str, &[u8]); 3] = [
+        ("text that is not UTF-8", b"\x81\x82\0\0\0\0\xff\xfe"),
+        ("text without a mask", b"\x81\x02hi"),
+        ("a frame of reserved opcode 3", b"\x83\x82\0\0\0\0hi"),
+    ];
+    for (what, bytes) in offences {
+        let offended = async {
+            let mut client = talk.socket(CLIENT, "/ws").await?;
+            client.send_bytes(what, bytes).await?;
+            client.receive_close().await
+        };
+        match offended.await {
+            Err(Stop(reason)) if reason.ends_with("the end of the connection without a Close") => {}
+            Err(Stop(reason)) => return Err(format!("{what}: {reason}")),
+            Ok(()) => return Err(format!("{what} is answered with a Close")),
+        }
+    }
+    Ok(())
+}
