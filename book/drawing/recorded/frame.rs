@@ -1,6 +1,6 @@
 //! The frames of a WebSocket, taken apart (RFC 6455 5.2 and 5.3).
 
-use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, OpCode};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use super::anchors::Anchors;
 use super::frame_picture;
@@ -44,7 +44,7 @@ fn add_frame(anchors: &mut Anchors, name: &str, frame: &Frame) {
     let mut add = |part: &str, content: String| {
         anchors.add(format_args!("{name}-{part}"), content);
     };
-    let [first, second] = [frame.header_bytes[0], frame.header_bytes[1]];
+    let [first, second] = frame.start;
     let header_size = frame.header_bytes.len();
     let payload_size = frame.sent.len();
     add("hex", hex::lines(&frame.bytes()));
@@ -87,10 +87,9 @@ fn add_text(anchors: &mut Anchors, name: &str, frame: &Frame) -> Result<(), Stri
     anchors.add(format_args!("{name}-xor"), all(&lines));
     let beginning = &lines[..lines.len().min(4)];
     anchors.add(format_args!("{name}-xor-beginning"), all(beginning));
-    let longest = lines.chunk_by(|_, next| next.character.is_none());
-    let longest = longest.max_by_key(|character| (character.len(), character[0].masked == 0));
-    if let Some(longest) = longest {
-        anchors.add(format_args!("{name}-xor-character"), all(longest));
+    let mut characters = lines.chunk_by(|_, next| next.character.is_none());
+    if let Some(long) = characters.find(|character| character.len() > 1) {
+        anchors.add(format_args!("{name}-xor-character"), all(long));
     }
     Ok(())
 }
@@ -137,6 +136,9 @@ fn unmasking(frame: &Frame) -> Result<Vec<Unmasked>, String> {
 
 /// The text of a frame of text.
 pub fn text_of(frame: &Frame) -> Result<String, String> {
+    if frame.header.opcode != OpCode::Data(Data::Text) {
+        return Err("each side's first frame must be a text".to_string());
+    }
     String::from_utf8(frame.payload()).map_err(|error| format!("a text is no UTF-8: {error}"))
 }
 
@@ -146,5 +148,51 @@ fn close_code(frame: &Frame) -> Result<u16, String> {
     match (frame.header.opcode, code) {
         (OpCode::Control(Control::Close), Some(code)) => Ok(u16::from_be_bytes(*code)),
         _ => Err("each side's second frame must be a Close with a code".to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn only_frame(bytes: &[u8]) -> Frame {
+        frames(bytes).unwrap().remove(0)
+    }
+
+    #[test]
+    fn a_masked_text_is_taken_apart() {
+        // The three bytes of the syllable, under the key 37 FA 21 3D.
+        let frame = only_frame(&[0x81, 0x83, 0x37, 0xfa, 0x21, 0x3d, 0xdb, 0x6f, 0xa9]);
+        let mut anchors = Anchors::default();
+        add_frame(&mut anchors, "a", &frame);
+        add_text(&mut anchors, "a", &frame).unwrap();
+        let text = anchors.file("").text;
+        for (name, content) in [
+            ("a-first-bits", "1000 0001"),
+            ("a-opcode", "1"),
+            ("a-mask", "1"),
+            ("a-length-bits", "0000011"),
+            ("a-length", "3"),
+            ("a-key", "37 FA 21 3D"),
+            ("a-payload-hex", "EC 95 88"),
+            ("a-text", "안"),
+            ("a-size", "6 + 3 = 9"),
+            (
+                "a-xor-character",
+                "DB ^ 37 = EC  안\n6F ^ FA = 95\nA9 ^ 21 = 88",
+            ),
+        ] {
+            let part = format!("ANCHOR: {name}\n{content}\nANCHOR_END: {name}\n");
+            assert!(text.contains(&part), "{part}\n{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_and_no_close_is_an_error() {
+        assert!(text_of(&only_frame(&[0x81, 0x01, 0xec])).is_err());
+        assert!(text_of(&only_frame(&[0x82, 0x01, 0x41])).is_err());
+        assert_eq!(close_code(&only_frame(&[0x88, 0x02, 0x03, 0xe8])), Ok(1000));
+        assert!(close_code(&only_frame(&[0x88, 0x00])).is_err());
+        assert!(close_code(&only_frame(&[0x81, 0x02, 0x03, 0xe8])).is_err());
     }
 }

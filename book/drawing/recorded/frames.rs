@@ -9,7 +9,9 @@ use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 pub struct Frame {
     /// What its header says.
     pub header: FrameHeader,
-    /// The header's bytes: two, the longer forms of the length, the masking key.
+    /// The header's first two bytes, which every frame has.
+    pub start: [u8; 2],
+    /// All of the header's bytes: these two, the longer forms of the length, the masking key.
     pub header_bytes: Vec<u8>,
     /// The payload as it was sent: masked, if there is a masking key.
     pub sent: Vec<u8>,
@@ -61,6 +63,7 @@ fn first(bytes: &[u8]) -> Result<(Frame, &[u8]), String> {
     let (sent, rest) = rest.split_at_checked(length).ok_or(CUT)?;
     let frame = Frame {
         header,
+        start: *header_bytes.first_chunk().ok_or(CUT)?,
         header_bytes: header_bytes.to_vec(),
         sent: sent.to_vec(),
     };

@@ -10,7 +10,12 @@ pub fn byte(byte: u8) -> String {
 
 /// Bytes in one line.
 pub fn bytes(bytes: &[u8]) -> String {
-    bytes.iter().copied().map(byte).collect::<Vec<_>>().join(" ")
+    bytes
+        .iter()
+        .copied()
+        .map(byte)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// Bytes, eight a line.

@@ -97,7 +97,9 @@ fn event_costs(streams: &[Exchange], anchors: &mut Anchors) -> Result<(), String
     let stream = &streams[0];
     let content = String::from_utf8_lossy(&stream.response.content);
     let mut lines = content.lines();
-    let mut data = lines.by_ref().filter_map(|line| line.strip_prefix("data: "));
+    let mut data = lines
+        .by_ref()
+        .filter_map(|line| line.strip_prefix("data: "));
     let json = data.next().ok_or("there is no event")?.to_string();
     expect("there is one event", data.next().is_none())?;
     expect_message(json.as_bytes())?;
@@ -163,7 +165,9 @@ fn expect_message(json: &[u8]) -> Result<(), String> {
 /// The text between the brackets of an array.
 fn in_array(json: &[u8]) -> &[u8] {
     let inner = json.strip_prefix(b"[");
-    inner.and_then(|json| json.strip_suffix(b"]")).unwrap_or(json)
+    inner
+        .and_then(|json| json.strip_suffix(b"]"))
+        .unwrap_or(json)
 }
 
 /// All exchanges of a recording, one connection after the other.
