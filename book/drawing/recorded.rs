@@ -77,14 +77,29 @@
 //! | `client-xor-beginning` | the first four of these lines: the masking key once |
 //! | `client-xor-character` | the lines of the first character that has more than one byte |
 //! | `close-client-code`, `close-server-code` | the close code as a number |
+//!
+//! # `hand.txt`: a greeting of lesson 1, asked for over a bare TCP connection
+//!
+//! | name | what it is |
+//! | --- | --- |
+//! | `request`, `response-head` | the head as text |
+//! | `request-hex` | the request as a dump |
+//! | `response-body`, `length`, `characters` | the page; its bytes, its characters |
+//! | `heading`, `heading-hex` | the line of the page that greets; its bytes |
+//!
+//! # `refusals.txt`: requests for the socket of lesson 3 that are no handshake
+//!
+//! `plain`, `post`, `version` and `no-key` are two cells of a table's row: the
+//! status, and what the body says. `plain-head` and so on are the whole head.
 
 mod anchors;
+mod by_hand;
 mod frame;
 mod frame_picture;
 mod frames;
 mod handshake;
 mod hex;
-mod http;
+pub(crate) mod http;
 mod traffic;
 
 use crate::Drawn;
@@ -96,5 +111,6 @@ use crate::Drawn;
 pub fn all() -> Result<Vec<Drawn>, String> {
     let mut drawn = vec![traffic::traffic()?, handshake::handshake()?];
     drawn.extend(frame::frame()?);
+    drawn.extend([by_hand::hand()?, by_hand::refusals()?]);
     Ok(drawn)
 }

@@ -19,6 +19,7 @@
 //! The reads may be cut anywhere. Only the bytes of one side of one connection,
 //! one after the other, mean anything.
 
+mod by_hand;
 pub mod conversations;
 mod forwarder;
 mod page;

@@ -139,7 +139,12 @@ pub fn text_of(frame: &Frame) -> Result<String, String> {
     if frame.header.opcode != OpCode::Data(Data::Text) {
         return Err("each side's first frame must be a text".to_string());
     }
-    String::from_utf8(frame.payload()).map_err(|error| format!("a text is no UTF-8: {error}"))
+    let text = String::from_utf8(frame.payload());
+    let text = text.map_err(|error| format!("a text is no UTF-8: {error}"))?;
+    if text.contains(char::is_control) {
+        return Err("a text with control characters cannot be shown in one line".to_string());
+    }
+    Ok(text)
 }
 
 fn close_code(frame: &Frame) -> Result<u16, String> {
@@ -190,6 +195,7 @@ mod tests {
     #[test]
     fn what_is_no_text_and_no_close_is_an_error() {
         assert!(text_of(&only_frame(&[0x81, 0x01, 0xec])).is_err());
+        assert!(text_of(&only_frame(&[0x81, 0x01, b'\n'])).is_err());
         assert!(text_of(&only_frame(&[0x82, 0x01, 0x41])).is_err());
         assert_eq!(close_code(&only_frame(&[0x88, 0x02, 0x03, 0xe8])), Ok(1000));
         assert!(close_code(&only_frame(&[0x88, 0x00])).is_err());

@@ -32,7 +32,8 @@ pub fn dump(all: &[u8]) -> String {
             _ => '.',
         });
         let letters: String = letters.collect();
-        format!("{:<width$}  {letters}", bytes(part), width = 3 * LINE - 1)
+        let line = format!("{:<width$}  {letters}", bytes(part), width = 3 * LINE - 1);
+        line.trim_end().to_string()
     };
     all.chunks(LINE).map(line).collect::<Vec<_>>().join("\n")
 }

@@ -46,12 +46,12 @@ pub struct Exchange {
 
 impl Exchange {
     /// How many bytes the client sent for it.
-    pub fn from_client(&self) -> usize {
+    pub fn client_bytes(&self) -> usize {
         self.request.head.len() + self.request.body.len()
     }
 
     /// How many bytes the server sent for it.
-    pub fn from_server(&self) -> usize {
+    pub fn server_bytes(&self) -> usize {
         self.response.head.len() + self.response.body.len()
     }
 }
@@ -227,10 +227,10 @@ mod tests {
         assert_eq!(first.request.lines(), ["GET / HTTP/1.1", "Host: a"]);
         assert_eq!(first.request.header("host"), Some("a"));
         assert_eq!(first.response.content, b"hi");
-        assert_eq!(first.from_client(), GET.len());
-        assert_eq!(first.from_server(), OK.len());
+        assert_eq!(first.client_bytes(), GET.len());
+        assert_eq!(first.server_bytes(), OK.len());
         assert_eq!(second.request.content, b"abc");
-        assert_eq!(second.from_server(), empty.len());
+        assert_eq!(second.server_bytes(), empty.len());
         assert_eq!(split.after_upgrade, None);
     }
 

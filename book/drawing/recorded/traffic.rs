@@ -21,8 +21,8 @@ impl Cost {
     fn of(exchanges: &[Exchange]) -> Self {
         Self {
             requests: exchanges.len(),
-            from_browser: exchanges.iter().map(Exchange::from_client).sum(),
-            from_server: exchanges.iter().map(Exchange::from_server).sum(),
+            from_browser: exchanges.iter().map(Exchange::client_bytes).sum(),
+            from_server: exchanges.iter().map(Exchange::server_bytes).sum(),
         }
     }
 
@@ -105,7 +105,7 @@ fn event_costs(streams: &[Exchange], anchors: &mut Anchors) -> Result<(), String
     expect_message(json.as_bytes())?;
     let open = Cost {
         requests: 1,
-        from_browser: stream.from_client(),
+        from_browser: stream.client_bytes(),
         from_server: stream.response.head.len(),
     };
     open.add_to(anchors, "events-open");
@@ -270,7 +270,7 @@ mod tests {
         };
         refused(&[]);
         refused(&polls()[1..]);
-        refused(&[poll("[]"); 10].to_vec());
+        refused(&vec![poll("[]"); 10]);
         let mut early = polls();
         early.swap(0, 9);
         refused(&early);

@@ -10,9 +10,9 @@ use graders::server::{Program, Server};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::Recording;
 use super::forwarder::Forwarder;
 use super::page::Page;
+use super::{Recording, by_hand};
 
 /// Who sends the message.
 pub const SENDER: &str = "Ann";
@@ -25,7 +25,7 @@ pub const MESSAGE: &str = "안녕!";
 pub const POLLS: usize = 10;
 
 /// How long a request may take to reach the server.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Records all conversations; each with its name in the folder of recordings.
 ///
@@ -48,6 +48,8 @@ pub async fn record() -> Result<Vec<(&'static str, Recording)>, String> {
         ("long-polling", long_polling(&browser, &fetch).await?),
         ("events", events(&browser, &fetch).await?),
         ("websocket", websocket(&browser, &echo).await?),
+        ("hand", by_hand::greeting(&pages).await?),
+        ("refusals", by_hand::refusals(&echo).await?),
     ])
 }
 
