@@ -104,36 +104,42 @@ impl Picture {
     fn payload(&mut self, frame: &Frame, text: &str) {
         self.heading("Payload data");
         let payload = frame.payload();
-        let mut characters: Vec<(usize, &str)> = text
-            .char_indices()
-            .map(|(start, character)| (start, &text[start..start + character.len_utf8()]))
-            .collect();
         let rows = frame.sent.chunks(ROW).zip(payload.chunks(ROW));
         for (row, (sent, unmasked)) in rows.enumerate() {
             for (index, (sent, unmasked)) in sent.iter().zip(unmasked).enumerate() {
                 self.cell(index, CELL_HEIGHT);
                 self.text(middle(index, 1), CELL_HEIGHT - 8, &hex::byte(*sent), "");
                 let below = CELL_HEIGHT + LINE - 2;
-                self.text(middle(index, 1), below, &hex::byte(*unmasked), PLAIN);
+                self.text(middle(index, 1), below, &hex::byte(*unmasked), UNMASKED);
             }
             self.y += CELL_HEIGHT + LINE;
-            let end = (row + 1) * ROW;
-            let later = characters.split_off(characters.partition_point(|(start, _)| *start < end));
-            self.characters(row * ROW, &characters);
-            characters = later;
+            self.characters(text, row * ROW);
             self.y += LINE + GAP;
         }
     }
 
-    /// The characters that begin in a row, each below its bytes as far as the row goes.
-    fn characters(&mut self, row: usize, characters: &[(usize, &str)]) {
-        for (start, character) in characters {
-            let first = start - row;
-            let bytes = character.len().min(ROW - first);
-            if character.len() > 1 {
-                self.bracket(first, bytes);
+    /// The characters of a row that begins with a byte of the text, each below
+    /// its bytes. One that goes on in the next row stands where it begins.
+    fn characters(&mut self, text: &str, row: usize) {
+        for (start, character) in text.char_indices() {
+            let size = character.len_utf8();
+            let first = start.max(row);
+            let end = (start + size).min(row + ROW);
+            let Some(cells) = end.checked_sub(first).filter(|cells| *cells > 0) else {
+                continue;
+            };
+            let (first, below) = (first - row, LINE + 2);
+            if size > 1 {
+                self.bracket(first, cells);
             }
-            self.text(middle(first, bytes), LINE, character, PLAIN);
+            if start >= row {
+                self.text(
+                    middle(first, cells),
+                    below,
+                    &character.to_string(),
+                    UNMASKED,
+                );
+            }
         }
     }
 
@@ -160,7 +166,7 @@ impl Picture {
         let right = MARGIN + (first + cells) * CELL - 3;
         self.shapes.push(format!(
             r#"<path d="M{left} {0}v4H{right}v-4"/>"#,
-            self.y + 3
+            self.y + 2
         ));
     }
 
@@ -196,7 +202,7 @@ impl Picture {
 }
 
 /// How what is unmasked is told from what was sent.
-const PLAIN: &str = r#" style="fill:var(--links)""#;
+const UNMASKED: &str = r#" style="fill:var(--links)""#;
 
 /// The middle of some cells, across.
 fn middle(first: usize, cells: usize) -> usize {
