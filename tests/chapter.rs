@@ -53,11 +53,11 @@ fn read(text: &str, exercise: Number) -> Result<Section, String> {
     let section: Vec<&str> = lines.take_while(|line| !line.starts_with("## ")).collect();
     let hint: Vec<&str> = section
         .iter()
-        .skip_while(|line| !line.contains("<details>"))
+        .skip_while(|line| !line.starts_with("<details><summary>Hint"))
         .skip(1)
         .take_while(|line| !line.contains("</details>"))
         .map(|line| line.trim())
-        .filter(|line| !line.is_empty() && !line.starts_with("<summary>"))
+        .filter(|line| !line.is_empty())
         .collect();
     if hint.is_empty() {
         return Err(format!("has no hint below the heading with {id}"));
@@ -81,7 +81,13 @@ Say it.
 ## Exercise 4.2: Everyone knows who is there {#exercise-4-2}
 Count.
 
-<details><summary>Hint</summary>
+<details><summary>The conversation</summary>
+
+bob < text
+
+</details>
+
+<details><summary>Hint 1</summary>
 
 Count under the lock
 that you announce under.
@@ -90,7 +96,7 @@ that you announce under.
 ";
 
     #[test]
-    fn the_heading_is_the_text_and_the_first_details_the_hint() {
+    fn the_heading_is_the_title_and_the_first_hint_the_hint() {
         let section = read(CHAPTER, Number(4, 2)).unwrap();
         assert_eq!(section.title, "Everyone knows who is there");
         assert_eq!(
