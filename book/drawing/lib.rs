@@ -3,7 +3,7 @@
 //! hex dumps, taken from the recordings in `book/recordings`.
 //!
 //! `cargo run -p drawing --bin draw` writes all of it into `book/src/drawn`;
-//! `cargo test --test book` draws it again and compares.
+//! `.ci/run` draws it again and fails where that changes a file.
 
 pub mod chart;
 pub mod charts;
