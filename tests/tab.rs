@@ -234,8 +234,14 @@ impl<'a> Tab<'a> {
         let parameters = json!({
             "expression": script, "returnByValue": true, "awaitPromise": true,
         });
-        let mut result = self.command("Runtime.evaluate", parameters).await?;
-        Ok(result["result"]["value"].take())
+        let mut result = self.command("Runtime.evaluate", parameters.clone()).await;
+        // Another page came while this one was asked: what is shown is on that one.
+        if let Err(Stop(reason)) = &result
+            && reason.contains("navigated or closed")
+        {
+            result = self.command("Runtime.evaluate", parameters).await;
+        }
+        Ok(result?["result"]["value"].take())
     }
 
     async fn command(&self, method: &str, parameters: Value) -> Step<Value> {
