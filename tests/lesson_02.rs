@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::try_join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -213,6 +214,14 @@ async fn long_poll(talk: Conversation) -> Step {
             Some(message) => format!("no message {message}, which was stored while it asked"),
         },
     );
+
+    talk.step("many write at the same time, while many wait");
+    let newest = 4 + WAITS + ROUNDS;
+    if let Err(Stop(reason)) = many_at_once(&talk.aside(), newest).await {
+        talk.transcript.received("board", &reason);
+        return stop(format!("when many wrote at the same time, {reason}"));
+    }
+    talk.transcript.received("board", "an answer, each time");
     Ok(())
 }
 
@@ -268,6 +277,25 @@ async fn missed_in_a_race(talk: &Conversation, first: u64) -> Step<Option<u64>> 
     }
     Ok(None)
 }
+
+/// Several write at the same time while others wait, again and again. A server
+/// whose locks are taken in two orders comes to a stop in one of these rounds.
+async fn many_at_once(talk: &Conversation, newest: u64) -> Step {
+    for newest in (newest..newest + ROUNDS * WRITING).step_by(WRITING as usize) {
+        let path = format!("{MESSAGES}?since={newest}&wait=30");
+        let waiting: Vec<Waiting> = (0..ASKING)
+            .map(|_| talk.request(Method::GET, &path).begin())
+            .collect();
+        try_join_all((0..WRITING).map(|_| post(talk, "All at once!"))).await?;
+        for waiting in waiting {
+            waiting.answer().await?;
+        }
+    }
+    Ok(())
+}
+
+/// How many write at the same time.
+const WRITING: u64 = 8;
 
 const ROUNDS: u64 = 80;
 

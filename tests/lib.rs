@@ -23,6 +23,7 @@ pub mod filter;
 pub mod grading;
 pub mod harness;
 pub mod lesson;
+pub mod page;
 pub mod panics;
 pub mod process;
 pub mod report;

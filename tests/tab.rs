@@ -11,16 +11,16 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use crate::browser::Browser;
 use crate::conversation::{Conversation, PATIENCE, Step, Stop, stop};
+use crate::page::Page;
 use crate::transcript::Transcript;
 
 /// An open tab.
 pub struct Tab<'a> {
-    browser: &'a Browser,
-    session: String,
+    page: Page<'a>,
     transcript: Transcript,
     /// What the transcript calls this tab.
     pub lane: String,
@@ -108,8 +108,7 @@ impl<'a> Tab<'a> {
         tab.command("Fetch.enable", patterns).await?;
         tab.before_each_page(REMEMBER).await?;
         let url = format!("{SECURE_HOST}{path}");
-        let parameters = json!({ "url": url });
-        let loaded = tab.go_to_with(parameters);
+        let loaded = tab.go_to(&url);
         tokio::select! {
             loaded = loaded => loaded?,
             failed = tab.hand_out_pages(conversation) => failed?,
@@ -118,25 +117,15 @@ impl<'a> Tab<'a> {
     }
 
     async fn blank(conversation: &Conversation, browser: &'a Browser, lane: &str) -> Step<Self> {
-        let target = json!({ "url": "about:blank" });
-        let target = browser.command(None, "Target.createTarget", target).await;
-        let target = target.map_err(Stop)?["targetId"].take();
-        let attach = json!({ "targetId": target, "flatten": true });
-        let attached = browser.command(None, "Target.attachToTarget", attach).await;
-        let session = attached.map_err(Stop)?["sessionId"]
-            .as_str()
-            .unwrap_or_default()
-            .to_string();
         let tab = Self {
-            browser,
-            session,
+            page: Page::blank(browser).await.map_err(Stop)?,
             transcript: conversation.transcript.clone(),
             lane: lane.to_string(),
             marked: AtomicBool::new(false),
             acted: AtomicUsize::new(0),
             without_timers: false,
         };
-        for domain in ["Page.enable", "Runtime.enable", "Network.enable"] {
+        for domain in ["Runtime.enable", "Network.enable"] {
             tab.command(domain, json!({})).await?;
         }
         let focus = json!({ "enabled": true });
@@ -153,31 +142,12 @@ impl<'a> Tab<'a> {
     }
 
     async fn go_to(&self, url: &str) -> Step {
-        self.go_to_with(json!({ "url": url })).await
-    }
-
-    async fn go_to_with(&self, parameters: Value) -> Step {
-        // A load that is over, of the blank page, is not the one to wait for.
-        let before = self.browser.events.borrow().len();
-        let mut opened = self.command("Page.navigate", parameters.clone()).await?;
-        if let Some(error) = opened["errorText"].take().as_str() {
-            return stop(format!(
-                "the browser could not open {}: {error}",
-                parameters["url"]
-            ));
-        }
-        match self.event_after(before, "Page.loadEventFired").await {
-            Some(_) => Ok(()),
-            None => stop(format!(
-                "the page was not loaded within {} s",
-                PATIENCE.as_secs()
-            )),
-        }
+        self.page.go_to(url).await.map_err(Stop)
     }
 
     /// Answers what the browser asks of [`SECURE_HOST`] with what the lesson answers; does not end.
     async fn hand_out_pages(&self, conversation: &Conversation) -> Step {
-        let mut events = self.browser.events.clone();
+        let mut events = self.page.browser.events.clone();
         let mut seen = 0;
         loop {
             let asked: Vec<Value> = {
@@ -231,39 +201,16 @@ impl<'a> Tab<'a> {
     }
 
     async fn evaluate(&self, script: &str) -> Step<Value> {
-        let parameters = json!({
-            "expression": script, "returnByValue": true, "awaitPromise": true,
-        });
-        let mut result = self.command("Runtime.evaluate", parameters.clone()).await;
-        // Another page came while this one was asked: what is shown is on that one.
-        if let Err(Stop(reason)) = &result
-            && reason.contains("navigated or closed")
-        {
-            result = self.command("Runtime.evaluate", parameters).await;
-        }
-        Ok(result?["result"]["value"].take())
+        let mut result = self.page.run(script).await.map_err(Stop)?;
+        Ok(result["result"]["value"].take())
     }
 
     async fn command(&self, method: &str, parameters: Value) -> Step<Value> {
-        let result = self
-            .browser
-            .command(Some(&self.session), method, parameters);
+        let result = self.page.command(method, parameters);
         result.await.map_err(Stop)
     }
 
-    /// The first event of this tab after so many events of the browser; none when none comes in time.
-    async fn event_after(&self, before: usize, method: &str) -> Option<Value> {
-        let mut events = self.browser.events.clone();
-        let find = |all: &Vec<Value>| {
-            let mut later = all.iter().skip(before);
-            later.find(|event| self.is(event, method)).cloned()
-        };
-        let events = events.wait_for(|all| find(all).is_some());
-        let events = timeout(PATIENCE, events).await.ok()?.ok()?;
-        find(&events)
-    }
-
     fn is(&self, event: &Value, method: &str) -> bool {
-        event["method"] == method && event["sessionId"] == self.session.as_str()
+        self.page.is(event, method)
     }
 }

@@ -22,7 +22,6 @@
 mod by_hand;
 pub mod conversations;
 mod forwarder;
-mod page;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -11,7 +11,7 @@ use crate::transcript::short;
 impl Tab<'_> {
     /// Writes down what the user does.
     fn act(&self, what: &str) {
-        let events = self.browser.events.borrow().len();
+        let events = self.page.browser.events.borrow().len();
         self.acted.store(events, Ordering::Relaxed);
         self.transcript.sent(&self.lane, what);
     }

@@ -16,7 +16,7 @@ impl Tab<'_> {
     /// Writes down the URL of the first WebSocket that the page opens, with the
     /// server's own address left out.
     pub async fn socket_url(&self, conversation: &Conversation) -> Step {
-        let created = self.event_after(0, "Network.webSocketCreated").await;
+        let created = self.page.event_after(0, "Network.webSocketCreated").await;
         let Some(created) = created else {
             return self.nothing("a WebSocket").await;
         };
@@ -38,7 +38,7 @@ impl Tab<'_> {
 
     /// Waits until the page's WebSocket has sent so many texts, and writes down what it has sent.
     pub async fn texts_sent(&self, count: usize) -> Step {
-        let mut events = self.browser.events.clone();
+        let mut events = self.page.browser.events.clone();
         let sent = |all: &Vec<Value>| {
             let sent = all
                 .iter()
@@ -50,7 +50,7 @@ impl Tab<'_> {
         };
         let all = timeout(PATIENCE, events.wait_for(|all| sent(all).len() >= count)).await;
         drop(all);
-        let sent = sent(&self.browser.events.borrow());
+        let sent = sent(&self.page.browser.events.borrow());
         self.transcript.received(&self.lane, "has sent:");
         for text in sent {
             self.transcript.detail(&self.lane, text);

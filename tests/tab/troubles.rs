@@ -32,7 +32,7 @@ impl Tab<'_> {
 
     /// The last request of the page that was answered with an error, since the user did something.
     fn refused(&self) -> Option<String> {
-        let events = self.browser.events.borrow();
+        let events = self.page.browser.events.borrow();
         let mut answers = events[self.acted.load(Ordering::Relaxed)..]
             .iter()
             .rev()
@@ -48,7 +48,7 @@ impl Tab<'_> {
     }
 
     pub(super) fn thrown(&self) -> Vec<String> {
-        let events = self.browser.events.borrow();
+        let events = self.page.browser.events.borrow();
         let thrown = events
             .iter()
             .filter(|event| self.is(event, "Runtime.exceptionThrown"));

@@ -6,12 +6,12 @@ use std::time::Duration;
 use graders::browser::Browser;
 use graders::building::build;
 use graders::conversation::{Conversation, Stop};
+use graders::page::Page;
 use graders::server::{Program, Server};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::forwarder::Forwarder;
-use super::page::Page;
 use super::{Recording, by_hand};
 
 /// Who sends the message.
@@ -67,12 +67,23 @@ impl<'a> Scene<'a> {
         let forwarder = Forwarder::start(&server.address)
             .await
             .map_err(|error| format!("nothing can be forwarded: {error}"))?;
-        let page = Page::open(browser, &format!("http://{}/", forwarder.address)).await?;
+        let page = Page::blank(browser).await?;
+        page.go_to(&format!("http://{}/", forwarder.address))
+            .await?;
         Ok(Self {
             forwarder,
             page,
             writer: Conversation::new(server),
         })
+    }
+
+    /// Runs a script in the page, and waits for its promise.
+    async fn run(&self, script: &str) -> Result<Value, String> {
+        let mut result = self.page.run(script).await?;
+        match result.get("exceptionDetails") {
+            Some(details) => Err(format!("the script {script:?} threw {details}")),
+            None => Ok(result["result"]["value"].take()),
+        }
     }
 
     /// Somebody else posts the message to the API of lesson 2.
@@ -102,7 +113,7 @@ async fn page(browser: &Browser, program: &Program) -> Result<Recording, String>
     scene.forwarder.begin();
     scene.page.reload().await?;
     let last = "document.querySelector('#entries').lastElementChild.textContent";
-    let shown = scene.page.run(last).await?;
+    let shown = scene.run(last).await?;
     expect(
         "the last entry",
         shown,
@@ -126,7 +137,7 @@ async fn polling(browser: &Browser, program: &Program) -> Result<Recording, Stri
         let ask = "new Promise((done) => setTimeout(done, 1000))
             .then(() => fetch('/api/messages?since=2'))
             .then((answer) => answer.json())";
-        let answer = scene.page.run(ask).await?;
+        let answer = scene.run(ask).await?;
         expect("the answer to a poll", answer, news)?;
     }
     Ok(scene.forwarder.recording())
@@ -137,7 +148,7 @@ async fn long_polling(browser: &Browser, program: &Program) -> Result<Recording,
     let scene = Scene::open(browser, program).await?;
     scene.forwarder.begin();
     let ask = "fetch('/api/messages?since=2&wait=30').then((answer) => answer.json())";
-    let answer = scene.page.run(ask);
+    let answer = scene.run(ask);
     let post = async {
         let sent = scene.forwarder.client_has_sent(b"since=2&wait=30");
         timeout(PATIENCE, sent)
@@ -157,11 +168,9 @@ async fn events(browser: &Browser, program: &Program) -> Result<Recording, Strin
     let open = "const events = new EventSource('/api/events');
         const heard = new Promise((done) => { events.onmessage = done; });
         new Promise((done) => { events.onopen = done; }).then(() => 'open')";
-    expect("the stream", scene.page.run(open).await?, json!("open"))?;
+    expect("the stream", scene.run(open).await?, json!("open"))?;
     scene.post().await?;
-    let event = scene
-        .page
-        .run("heard.then((event) => JSON.parse(event.data))");
+    let event = scene.run("heard.then((event) => JSON.parse(event.data))");
     expect("the event", event.await?, message())?;
     Ok(scene.forwarder.recording())
 }
@@ -175,7 +184,7 @@ async fn websocket(browser: &Browser, program: &Program) -> Result<Recording, St
             new MutationObserver(done).observe(log, { childList: true });
             if (log.children.length) done();
         }).then(() => log.textContent)";
-    let welcome = scene.page.run(welcome).await?;
+    let welcome = scene.run(welcome).await?;
     let words = r#"{"sender":"server","message":"welcome"}"#;
     expect("the welcome", welcome, json!(words))?;
     scene.forwarder.begin();
@@ -190,7 +199,7 @@ async fn websocket(browser: &Browser, program: &Program) -> Result<Recording, St
         }})"
     );
     let said = format!(r#"{{"sender":"{SENDER}","message":"{MESSAGE}"}}"#);
-    let closed = scene.page.run(&script).await?;
+    let closed = scene.run(&script).await?;
     expect("the echo and its end", closed, json!([said, 1000, true]))?;
     Ok(scene.forwarder.recording())
 }
