@@ -281,7 +281,7 @@ async fn missed_in_a_race(talk: &Conversation, first: u64) -> Step<Option<u64>> 
 /// Several write at the same time while others wait, again and again. A server
 /// whose locks are taken in two orders comes to a stop in one of these rounds.
 async fn many_at_once(talk: &Conversation, newest: u64) -> Step {
-    for newest in (newest..newest + ROUNDS * WRITING).step_by(WRITING as usize) {
+    for newest in (newest..newest + CROWDS * WRITING).step_by(WRITING as usize) {
         let path = format!("{MESSAGES}?since={newest}&wait=30");
         let waiting: Vec<Waiting> = (0..ASKING)
             .map(|_| talk.request(Method::GET, &path).begin())
@@ -293,6 +293,9 @@ async fn many_at_once(talk: &Conversation, newest: u64) -> Step {
     }
     Ok(())
 }
+
+/// How often.
+const CROWDS: u64 = 40;
 
 /// How many write at the same time.
 const WRITING: u64 = 8;

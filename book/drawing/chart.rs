@@ -1,15 +1,12 @@
 //! A message sequence chart: clients left, the server right, time downwards.
-//!
-//! It is an SVG that stands inside the page, so that it takes the colours of
-//! the reader's theme (`currentColor` and mdBook's variables). Its text
-//! alternative is the transcript itself.
+//! Its text alternative is the transcript itself.
 
-mod svg;
+mod layout;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::transcript::{Direction, Line, Step};
-use svg::Svg;
+use layout::Layout;
 
 /// What a client's line shows between two messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,32 +59,32 @@ impl<'a> Chart<'a> {
 
     /// Draws it. The name makes its ids unique in a page with several charts.
     pub fn to_svg(&self, name: &str) -> String {
-        let mut svg = Svg::new(&self.lanes);
+        let mut layout = Layout::new(&self.lanes);
         for (lane, connection) in &self.connections {
-            svg.begin(lane, *connection);
+            layout.begin(lane, *connection);
         }
         let mut connections = self.connections.clone();
         for step in self.steps {
             if let Some(title) = &step.title {
-                svg.title(title);
+                layout.title(title);
             }
             for line in &step.lines {
-                draw_line(&mut svg, line);
+                draw_line(&mut layout, line);
                 let lane = line.lane.as_str();
                 let before = connections.get(lane).copied();
                 follow(&mut connections, line);
                 let after = connections.get(lane).copied();
                 if before != after {
-                    svg.end(lane);
+                    layout.end(lane);
                     if let Some(connection) = after
                         && self.answered.contains(lane)
                     {
-                        svg.begin(lane, connection);
+                        layout.begin(lane, connection);
                     }
                 }
             }
         }
-        svg.finish(name, &self.alternative())
+        layout.finish(name, &self.alternative())
     }
 
     fn alternative(&self) -> String {
@@ -107,11 +104,11 @@ impl<'a> Chart<'a> {
     }
 }
 
-fn draw_line(svg: &mut Svg, line: &Line) {
+fn draw_line(layout: &mut Layout, line: &Line) {
     if is_end(line) {
-        svg.cut(&line.lane, &line.text);
+        layout.cut(&line.lane, &line.text);
     } else {
-        svg.arrow(&line.lane, line.direction, &line.text, &line.details);
+        layout.arrow(&line.lane, line.direction, &line.text, &line.details);
     }
 }
 

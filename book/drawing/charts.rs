@@ -15,7 +15,7 @@ struct Figure {
     steps: RangeInclusive<usize>,
 }
 
-const FIGURES: [Figure; 11] = [
+const FIGURES: &[Figure] = &[
     figure("1-request-response", Number(1, 1), 1..=1),
     figure("1-redirect", Number(1, 3), 1..=1),
     figure("2-since", Number(2, 3), 1..=1),

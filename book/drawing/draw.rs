@@ -19,6 +19,10 @@ fn main() -> ExitCode {
 fn draw() -> Result<usize, String> {
     let drawn = drawing::all()?;
     let folder = drawing::folder();
+    // What is drawn no more must not stay.
+    fs::remove_dir_all(&folder)
+        .and_then(|()| fs::create_dir(&folder))
+        .map_err(|error| format!("{} cannot be emptied: {error}", folder.display()))?;
     for file in &drawn {
         let path = folder.join(&file.name);
         fs::write(&path, &file.text)

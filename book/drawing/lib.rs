@@ -9,6 +9,7 @@ pub mod chart;
 pub mod charts;
 pub mod recorded;
 pub mod recording;
+mod svg;
 pub mod transcript;
 pub mod verdicts;
 

@@ -41,7 +41,11 @@ pub fn all() -> Result<Vec<Drawn>, String> {
         } else {
             let folder = lesson.starter_folder();
             let hole = source::holes(&folder, number).into_iter().next();
-            Verdict::NotStarted(hole.ok_or(format!("exercise {number} has no hole"))?)
+            let solved = format!(
+                "{} has no hole for exercise {number}: draw where the lessons are as committed",
+                folder.display()
+            );
+            Verdict::NotStarted(hole.ok_or(solved)?)
         };
         verdicts.insert(number, verdict);
     }

@@ -236,6 +236,8 @@ impl Python {
 fn versions_are_those_pinned(python: &Python) -> Result<(), String> {
     let file = folder().join("requirements.txt");
     let text = fs::read_to_string(&file).map_err(|error| error.to_string())?;
+    let page = workbook().join("book/src/en/channels.md");
+    let named = fs::read_to_string(&page).map_err(|error| error.to_string())?;
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let lacks = format!("{}: `{line}` fixes no version", file.display());
         let (package, pinned) = line.split_once("==").ok_or(lacks)?;
@@ -243,6 +245,12 @@ fn versions_are_those_pinned(python: &Python) -> Result<(), String> {
         let output = python.run(&folder(), &["-c", &ask])?;
         let installed = String::from_utf8_lossy(&output.stdout);
         let installed = installed.trim();
+        if !named.contains(pinned) {
+            return Err(format!(
+                "{} does not name {package} {pinned}",
+                page.display()
+            ));
+        }
         if installed != pinned {
             return Err(format!(
                 "{package} {installed} is installed, not {pinned}: \

@@ -1,12 +1,9 @@
 //! What came back when a request was typed by hand.
 
-use crate::Drawn;
-
 use super::anchors::Anchors;
 use super::hex;
-use super::http::{Message, split};
-use super::traffic::only;
-use crate::recording::Recording;
+use super::http::{Message, connections, only};
+use crate::Drawn;
 
 /// `hand.txt`: the greeting of lesson 1.
 pub fn hand() -> Result<Drawn, String> {
@@ -33,30 +30,29 @@ pub fn hand() -> Result<Drawn, String> {
 
 /// `refusals.txt`: requests for a socket that are no handshake.
 pub fn refusals() -> Result<Drawn, String> {
-    let connections = Recording::read("refusals")?.connections();
+    let splits = connections("refusals")?;
+    let [plain, post, version, no_key] = splits.as_slice() else {
+        return Err("refusals: there must be four connections".to_string());
+    };
     let mut file = Anchors::default();
-    for (name, connection) in ["plain", "post", "version", "no-key"]
-        .iter()
-        .zip(&connections)
-    {
-        let split = split(connection).map_err(|reason| format!("refusals: {reason}"))?;
-        let exchange = split
-            .exchanges
-            .first()
-            .ok_or(format!("refusals: {name} has no answer"))?;
-        file.add(name, row(&exchange.response));
-        file.add(
-            format_args!("{name}-head"),
-            exchange.response.lines().join("\n"),
-        );
+    for (name, split) in [
+        ("plain", plain),
+        ("post", post),
+        ("version", version),
+        ("no-key", no_key),
+    ] {
+        let lacks = format!("refusals: {name} has no answer");
+        let response = &split.exchanges.first().ok_or(lacks)?.response;
+        file.add(name, row(response));
+        file.add(format_args!("{name}-head"), response.lines().join("\n"));
     }
     Ok(file.file("refusals.txt"))
 }
 
 /// Two cells of a table: the status, and what the body says.
 fn row(response: &Message) -> String {
-    let status = response.lines().into_iter().next().unwrap_or_default();
-    let status = status.trim_start_matches("HTTP/1.1 ").to_string();
+    let first_line = response.lines().into_iter().next().unwrap_or_default();
+    let status = first_line.trim_start_matches("HTTP/1.1 ");
     let body = String::from_utf8_lossy(&response.content);
     // axum writes the names of headers as Markdown writes code.
     format!("`{status}` | {}", body.trim())

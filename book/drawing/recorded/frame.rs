@@ -6,7 +6,7 @@ use super::anchors::Anchors;
 use super::frame_picture;
 use super::frames::{Frame, frames};
 use super::hex;
-use super::traffic::only;
+use super::http::only;
 use crate::Drawn;
 
 /// `frame.txt` and `frame.svg`; [`super`] tells the anchors.

@@ -4,6 +4,7 @@
 use super::frame::text_of;
 use super::frames::Frame;
 use super::hex;
+use crate::svg::{Head, escaped, picture};
 
 /// The width of a bit, and of a byte where bytes stand side by side: with eight
 /// of them the letters keep their size on a phone.
@@ -46,21 +47,18 @@ pub fn svg(frame: &Frame) -> Result<String, String> {
     picture.key(&key);
     picture.payload(frame, &text);
 
-    let title = format!(
-        "FIN {}, RSV1 {}, RSV2 {}, RSV3 {}, {opcode}, MASK {}, {length}, Masking-key {}",
+    let alternative = format!(
+        "FIN {}, RSV1 {}, RSV2 {}, RSV3 {}, {opcode}, MASK {}, {length}, Masking-key {}, Payload data {} = {} = {text}",
         first >> 7,
         first >> 6 & 1,
         first >> 5 & 1,
         first >> 4 & 1,
         second >> 7,
-        hex::bytes(&key)
-    );
-    let description = format!(
-        "Payload data {} = {} = {text}",
+        hex::bytes(&key),
         hex::bytes(&frame.sent),
         hex::bytes(&frame.payload())
     );
-    Ok(picture.finish(&title, &description))
+    Ok(picture.finish(&alternative))
 }
 
 #[derive(Default)]
@@ -178,26 +176,14 @@ impl Picture {
         ));
     }
 
-    fn finish(self, title: &str, description: &str) -> String {
-        let Self { shapes, texts, y } = self;
-        let most = WIDTH * 5 / 4;
-        format!(
-            r#"<svg class="chart" role="img" aria-labelledby="frame-title" aria-describedby="frame-description" viewBox="0 0 {WIDTH} {y}" width="100%" style="max-width:{most}px">
-<title id="frame-title">{}</title>
-<desc id="frame-description">{}</desc>
-<g fill="none" stroke="currentColor" style="stroke-opacity:.5">
-{}
-</g>
-<g class="chart-text">
-{}
-</g>
-</svg>
-"#,
-            escaped(title),
-            escaped(description),
-            shapes.join("\n"),
-            texts.join("\n")
-        )
+    fn finish(self, alternative: &str) -> String {
+        let head = Head {
+            name: "frame",
+            alternative,
+            width: WIDTH as f32,
+            height: self.y as f32,
+        };
+        picture(&head, &[], &self.shapes, &self.texts)
     }
 }
 
@@ -207,10 +193,6 @@ const UNMASKED: &str = r#" style="fill:var(--links)""#;
 /// The middle of some cells, across.
 fn middle(first: usize, cells: usize) -> usize {
     MARGIN + first * CELL + cells * CELL / 2
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;")
 }
 
 #[cfg(test)]
@@ -227,7 +209,7 @@ mod tests {
     #[test]
     fn words_of_a_peer_are_text_in_the_picture() {
         let svg = svg(&masked("<b>&")).unwrap();
-        assert!(svg.contains("= &lt;b>&amp;"), "{svg}");
+        assert!(svg.contains("= &lt;b&gt;&amp;"), "{svg}");
         assert!(!svg.contains("<b>"));
     }
 
@@ -236,7 +218,7 @@ mod tests {
         let svg = svg(&masked("안")).unwrap();
         let title = "FIN 1, RSV1 0, RSV2 0, RSV3 0, opcode 1, MASK 1, Payload len 3";
         assert!(svg.contains(title), "{svg}");
-        assert!(svg.contains("EC 95 88 = 안</desc>"), "{svg}");
+        assert!(svg.contains("EC 95 88 = 안</title>"), "{svg}");
     }
 
     #[test]

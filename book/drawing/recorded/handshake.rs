@@ -5,8 +5,7 @@ use sha1::{Digest, Sha1};
 
 use super::anchors::Anchors;
 use super::hex;
-use super::http::{Exchange, Message};
-use super::traffic::only;
+use super::http::{Exchange, Message, only};
 use crate::Drawn;
 
 /// RFC 6455 1.3: what a server writes behind the key.

@@ -3,7 +3,7 @@
 
 use httparse::{EMPTY_HEADER, Header, Status};
 
-use crate::recording::Connection;
+use crate::recording::{Connection, Recording};
 
 /// A head has no more header lines than this.
 const MOST_HEADERS: usize = 64;
@@ -62,6 +62,30 @@ pub struct Split {
     pub exchanges: Vec<Exchange>,
     /// What each side sent after the response 101, which ends HTTP.
     pub after_upgrade: Option<Connection>,
+}
+
+/// The connections of a recording, split.
+///
+/// # Errors
+/// The recording that cannot be read, or is no HTTP.
+pub fn connections(recording: &str) -> Result<Vec<Split>, String> {
+    let connections = Recording::read(recording)?.connections();
+    let splits = connections.iter().map(split);
+    splits
+        .collect::<Result<_, _>>()
+        .map_err(|reason| format!("{recording}: {reason}"))
+}
+
+/// The one connection of a recording.
+///
+/// # Errors
+/// As [`connections`], or when there is another number of them.
+pub fn only(recording: &str) -> Result<Split, String> {
+    let mut splits = connections(recording)?;
+    match (splits.pop(), splits.pop()) {
+        (Some(split), None) => Ok(split),
+        _ => Err(format!("{recording}: there is not just one connection")),
+    }
 }
 
 /// Splits a connection that is heard from its first request on.

@@ -4,9 +4,8 @@ use serde_json::Value;
 
 use super::anchors::Anchors;
 use super::frames::frames;
-use super::http::{Exchange, Split, split};
+use super::http::{Exchange, Split, connections, only};
 use crate::Drawn;
-use crate::recording::Recording;
 use crate::recording::conversations::{MESSAGE, POLLS, SENDER};
 
 /// Requests, and bytes of HTTP or WebSocket; those of TCP and IP below come on top.
@@ -173,29 +172,12 @@ fn in_array(json: &[u8]) -> &[u8] {
 /// All exchanges of a recording, one connection after the other.
 fn exchanges(name: &str) -> Result<Vec<Exchange>, String> {
     let mut exchanges = Vec::new();
-    for split in splits(name)? {
+    for split in connections(name)? {
         expect("it is all HTTP", split.after_upgrade.is_none())
             .map_err(|reason| format!("{name}: {reason}"))?;
         exchanges.extend(split.exchanges);
     }
     Ok(exchanges)
-}
-
-/// The one connection of a recording.
-pub fn only(name: &str) -> Result<Split, String> {
-    let mut splits = splits(name)?;
-    match (splits.pop(), splits.pop()) {
-        (Some(split), None) => Ok(split),
-        _ => Err(format!("{name}: there is not just one connection")),
-    }
-}
-
-fn splits(name: &str) -> Result<Vec<Split>, String> {
-    let connections = Recording::read(name)?.connections();
-    let splits = connections.iter().map(split);
-    splits
-        .collect::<Result<_, _>>()
-        .map_err(|reason| format!("{name}: {reason}"))
 }
 
 /// A number with a comma before each three digits.

@@ -33,12 +33,11 @@ pub async fn greeting(program: &Program) -> Result<Recording, String> {
 /// connection of its own: a plain GET, a POST, an old version, and no key.
 pub async fn refusals(program: &Program) -> Result<Recording, String> {
     let plain = "GET /ws HTTP/1.1\r\nHost: 127.0.0.1:8000\r\nConnection: close\r\n\r\n";
-    let without = |line: &str| HANDSHAKE.replace(line, "");
     let requests = [
         plain.to_string(),
         HANDSHAKE.replacen("GET", "POST", 1),
         HANDSHAKE.replace("Version: 13", "Version: 8"),
-        without("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"),
+        HANDSHAKE.replace("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", ""),
     ];
     say_each(program, &requests).await
 }

@@ -3,6 +3,7 @@
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::Connection;
+use crate::svg::{Head, escaped, picture};
 use crate::transcript::Direction;
 
 /// From the left edge to the first client's line.
@@ -30,23 +31,25 @@ const CHARACTER: f32 = 7.3;
 /// The most lines that one text takes; the rest is cut.
 const MOST_LINES: usize = 3;
 
-pub struct Svg {
+pub struct Layout {
     lanes: Vec<String>,
-    /// What lies below everything else: the lines of the clients and the server.
-    below: Vec<String>,
-    above: Vec<String>,
+    /// The connections, along the clients' lines.
+    bars: Vec<String>,
+    lines: Vec<String>,
+    texts: Vec<String>,
     /// How far down time has come.
     y: f32,
     /// What a lane is at present, and since where.
     open: Vec<Option<(Connection, f32)>>,
 }
 
-impl Svg {
+impl Layout {
     pub fn new(lanes: &[&str]) -> Self {
         Self {
             lanes: lanes.iter().map(|lane| lane.to_string()).collect(),
-            below: Vec::new(),
-            above: Vec::new(),
+            bars: Vec::new(),
+            lines: Vec::new(),
+            texts: Vec::new(),
             y: 34.0,
             open: vec![None; lanes.len()],
         }
@@ -79,7 +82,7 @@ impl Svg {
             Connection::Waiting => (5.0, "opacity:.35"),
             Connection::Open => (9.0, "fill:var(--links);opacity:.55"),
         };
-        self.below.push(format!(
+        self.bars.push(format!(
             r#"<rect x="{}" y="{since}" width="{width}" height="{}" rx="2" style="{style}"/>"#,
             self.x(lane) - width / 2.0,
             self.y - since
@@ -116,7 +119,7 @@ impl Svg {
                 "stroke:var(--links);fill:var(--links)",
             ),
         };
-        self.above.push(format!(
+        self.lines.push(format!(
             r#"<path d="M{left} {y}H{right}{head}" style="{style}"/>"#
         ));
         self.y += 4.0;
@@ -128,7 +131,7 @@ impl Svg {
         self.y += 6.0;
         self.label(text, "");
         self.y += 8.0;
-        self.above.push(format!(
+        self.lines.push(format!(
             r#"<path d="M{} {}l10 10m0 -10l-10 10" style="stroke-width:2"/>"#,
             self.x(lane) - 5.0,
             self.y - 5.0
@@ -145,7 +148,7 @@ impl Svg {
     }
 
     fn text(&mut self, x: f32, anchor: &str, style: &str, text: &str) {
-        self.above.push(format!(
+        self.texts.push(format!(
             r#"<text x="{x}" y="{}" text-anchor="{anchor}" style="{style}">{}</text>"#,
             self.y,
             escaped(text)
@@ -183,54 +186,33 @@ impl Svg {
             self.end(&lane);
         }
         let height = self.y + 14.0;
-        let width = SERVER + RIGHT;
-        let mut heads = Vec::new();
-        let clients = (0..self.lanes.len()).map(|lane| (self.x(lane), self.lanes[lane].as_str()));
-        for (x, lane) in clients.chain([(SERVER, "server")]) {
-            heads.push(format!(
-                r#"<path d="M{x} 28V{height}" style="opacity:.4"/>"#
-            ));
-            heads.push(format!(
-                r#"<text x="{x}" y="18" text-anchor="middle" style="font-weight:600">{}</text>"#,
-                escaped(lane)
-            ));
+        for lane in 0..self.lanes.len() {
+            let name = self.lanes[lane].clone();
+            self.lifeline(self.x(lane), height, &name);
         }
-        let mut parts = vec![
-            format!(
-                r#"<svg class="chart" role="img" aria-labelledby="chart-{name}" viewBox="0 0 {width} {height}" style="max-width:{}px;min-width:{}px">"#,
-                width * 1.25,
-                width * 0.8
-            ),
-            format!(
-                r#"<title id="chart-{name}">{}</title>"#,
-                escaped(alternative)
-            ),
-            r#"<g fill="currentColor" stroke="none">"#.to_string(),
-        ];
-        parts.extend(self.below);
-        parts.push("</g>".to_string());
-        parts.push(r#"<g fill="none" stroke="currentColor">"#.to_string());
-        let (texts, lines): (Vec<String>, Vec<String>) = heads
-            .into_iter()
-            .chain(self.above)
-            .partition(|part| part.starts_with("<text"));
-        parts.extend(lines);
-        parts.push("</g>".to_string());
-        parts.push(r#"<g class="chart-text">"#.to_string());
-        parts.extend(texts);
-        parts.push("</g>".to_string());
-        parts.push("</svg>\n".to_string());
-        parts.join("\n")
+        self.lifeline(SERVER, height, "server");
+        let head = Head {
+            name,
+            alternative,
+            width: SERVER + RIGHT,
+            height,
+        };
+        picture(&head, &self.bars, &self.lines, &self.texts)
+    }
+
+    /// Somebody's line, from the name at its top to the end of the chart.
+    fn lifeline(&mut self, x: f32, height: f32, name: &str) {
+        self.lines.push(format!(
+            r#"<path d="M{x} 28V{height}" style="opacity:.4"/>"#
+        ));
+        self.texts.push(format!(
+            r#"<text x="{x}" y="18" text-anchor="middle" style="font-weight:600">{}</text>"#,
+            escaped(name)
+        ));
     }
 }
 
 /// The places where a text may be broken: after spaces and the commas of JSON.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split_inclusive([' ', ','])
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
 }
