@@ -10,7 +10,7 @@ use crate::answer::Answer;
 use crate::browser::Browser;
 use crate::request::Request;
 use crate::server::Server;
-use crate::socket::Socket;
+use crate::socket::{LeftOpen, Socket};
 use crate::tab::Tab;
 use crate::transcript::Transcript;
 
@@ -41,6 +41,7 @@ pub struct Conversation {
     pub transcript: Transcript,
     pub(crate) client: reqwest::Client,
     pub(crate) lane: String,
+    pub(crate) left_open: LeftOpen,
 }
 
 impl Conversation {
@@ -56,6 +57,7 @@ impl Conversation {
             transcript: Transcript::default(),
             client,
             lane: CLIENT.to_string(),
+            left_open: LeftOpen::default(),
         }
     }
 

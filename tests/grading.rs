@@ -80,6 +80,7 @@ pub async fn hold(program: &Program, exercise: &Exercise) -> Result<Held, String
     let server = Server::start(program).await?;
     let conversation = Conversation::new(server.clone());
     let transcript = conversation.transcript.clone();
+    let left_open = conversation.left_open.clone();
     let outcome = tokio::select! {
         outcome = timeout(EXERCISE, (exercise.converse)(conversation)) => {
             outcome.unwrap_or_else(|_| Err(Stop(format!(
@@ -95,6 +96,7 @@ pub async fn hold(program: &Program, exercise: &Exercise) -> Result<Held, String
         Err(_) => server.ends_soon().await,
     };
     let stderr = server.end_and_read_stderr();
+    drop(left_open);
     Ok(Held {
         transcript: transcript.text(),
         stop: outcome.err(),

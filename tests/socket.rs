@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -24,14 +25,23 @@ pub type NotAsked = fn(&Message) -> bool;
 
 /// An open WebSocket, on the client's side.
 pub struct Socket {
-    stream: WebSocketStream<TcpStream>,
+    /// Taken when the client leaves.
+    stream: Option<WebSocketStream<TcpStream>>,
+    /// Where the stream goes when the conversation is over before the client has left.
+    left_open: LeftOpen,
     transcript: Transcript,
     /// What the transcript calls this client.
     pub lane: String,
     not_asked: NotAsked,
     /// What has come while something else was awaited.
     waiting: VecDeque<Message>,
+    /// Whether both sides have said goodbye.
+    closed: bool,
 }
+
+/// The connections of clients that had not left when the conversation was over.
+/// They end after the server: what it makes of their end, nobody has asked.
+pub type LeftOpen = Arc<Mutex<Vec<WebSocketStream<TcpStream>>>>;
 
 impl Socket {
     /// Opens a WebSocket; `unread` bounds what the kernel keeps for a client that does not read.
@@ -52,11 +62,13 @@ impl Socket {
             Ok(Ok((stream, response))) => {
                 transcript.received(lane, status_line(response.status()));
                 Ok(Self {
-                    stream,
+                    stream: Some(stream),
+                    left_open: conversation.left_open.clone(),
                     transcript,
                     lane: lane.to_string(),
                     not_asked: |_| false,
                     waiting: VecDeque::new(),
+                    closed: false,
                 })
             }
             Ok(Err(Error::Http(response))) => {
@@ -107,11 +119,11 @@ impl Socket {
     /// Sends several texts in one write, without writing them down: the server has them all at once.
     pub async fn send_together(&mut self, texts: &[&str]) -> Step {
         for text in texts {
-            if self.stream.feed(Message::text(*text)).await.is_err() {
+            if self.stream().feed(Message::text(*text)).await.is_err() {
                 return stop(format!("{} could not send", self.lane));
             }
         }
-        match timeout(PATIENCE, self.stream.flush()).await {
+        match timeout(PATIENCE, self.stream().flush()).await {
             Ok(Ok(())) => Ok(()),
             _ => stop(format!("{} could not send", self.lane)),
         }
@@ -132,7 +144,7 @@ impl Socket {
             .await?;
         let pong = timeout(PATIENCE, async {
             loop {
-                match self.stream.next().await {
+                match self.stream().next().await {
                     Some(Ok(Message::Pong(payload))) => return Ok(payload),
                     Some(Ok(Message::Ping(_))) => {}
                     Some(Ok(other)) => self.waiting.push_back(other),
@@ -158,7 +170,7 @@ impl Socket {
     /// Sends bytes as they are, past the client's own framing.
     pub async fn send_bytes(&mut self, what: &str, bytes: &[u8]) -> Step {
         self.transcript.sent(&self.lane, what);
-        let sent = timeout(PATIENCE, self.stream.get_mut().write_all(bytes)).await;
+        let sent = timeout(PATIENCE, self.stream().get_mut().write_all(bytes)).await;
         match sent {
             Ok(Ok(())) => Ok(()),
             _ => stop(format!("{} could not send {what}", self.lane)),
@@ -166,7 +178,7 @@ impl Socket {
     }
 
     async fn send(&mut self, message: Message) -> Step {
-        match timeout(PATIENCE, self.stream.send(message)).await {
+        match timeout(PATIENCE, self.stream().send(message)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => {
                 self.transcript.received(&self.lane, ENDED);
@@ -209,7 +221,7 @@ impl Socket {
             loop {
                 let message = match self.waiting.pop_front() {
                     Some(message) => message,
-                    None => match self.stream.next().await {
+                    None => match self.stream().next().await {
                         Some(Ok(message)) => message,
                         Some(Err(_)) | None => return Err(ENDED.to_string()),
                     },
@@ -263,7 +275,7 @@ impl Socket {
             loop {
                 let message = match self.waiting.pop_front() {
                     Some(message) => Some(Ok(message)),
-                    None => self.stream.next().await,
+                    None => self.stream().next().await,
                 };
                 match message {
                     Some(Ok(Message::Close(frame))) => {
@@ -280,23 +292,40 @@ impl Socket {
             .unwrap_or_else(|_| Err(format!("no Close within {} s", PATIENCE.as_secs())))
             .map_err(|instead| format!("{before}{instead}"))?;
         // Lets the client's half of the closing handshake out.
-        let _ = timeout(Duration::from_millis(100), self.stream.next()).await;
+        let _ = timeout(Duration::from_millis(100), self.stream().next()).await;
+        self.closed = true;
         Ok(code)
     }
 
     /// Ends the TCP connection with no Close frame, as a client that crashed.
-    pub fn vanish(self) {
+    pub fn vanish(mut self) {
         self.transcript
             .sent(&self.lane, "ends the connection without a Close");
+        self.stream = None;
     }
 
     /// Resets the TCP connection, as a client that lost its network and came back.
-    pub fn reset(self) -> Step {
+    pub fn reset(mut self) -> Step {
         self.transcript.sent(&self.lane, "resets the connection");
-        self.stream
-            .get_ref()
-            .set_zero_linger()
-            .or_else(|error| stop(format!("the connection could not be reset: {error}")))
+        let reset = self.stream().get_ref().set_zero_linger();
+        self.stream = None;
+        reset.or_else(|error| stop(format!("the connection could not be reset: {error}")))
+    }
+
+    fn stream(&mut self) -> &mut WebSocketStream<TcpStream> {
+        self.stream.as_mut().expect("nobody speaks after leaving")
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if !self.closed {
+            let mut left_open = self
+                .left_open
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            left_open.extend(self.stream.take());
+        }
     }
 }
 
