@@ -8,14 +8,16 @@
 //! tungstenite 0.29 reads the longer forms as well, and axum does not see them.
 
 use futures_util::{StreamExt, stream};
-use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::conversation::{Conversation, PATIENCE, Stop};
+use crate::head::{read_head, status_of};
 use crate::lesson::Lesson;
 use crate::server::{Program, Server};
 use crate::socket::{Socket, json_of};
@@ -31,7 +33,40 @@ pub struct BadInputs {
 struct BadInput {
     name: &'static str,
     path: &'static str,
+    language: Language,
     input: Input,
+}
+
+/// How somebody says something at a lesson's socket, and knows it again.
+#[derive(Clone, Copy)]
+enum Language {
+    /// A message comes back as it is.
+    Messages,
+    /// A message stands in an envelope, and so does what comes back.
+    Envelopes,
+}
+
+impl Language {
+    /// The texts with which somebody says something; the last one shows that it is heard.
+    fn saying(self, said: &Value) -> Vec<Value> {
+        match self {
+            Self::Messages => vec![said.clone()],
+            Self::Envelopes => {
+                let place = |event, data| json!({ "ns": "chat", "room": "lobby", "event": event, "data": data });
+                // Who is there already is told so, and that is passed over.
+                vec![place("join", &Value::Null), place("message", said)]
+            }
+        }
+    }
+
+    /// Whether this is what was said.
+    fn is(self, message: &Message, said: &Value) -> bool {
+        let heard = json_of(message).unwrap_or_default();
+        match self {
+            Self::Messages => heard == *said,
+            Self::Envelopes => heard["event"] == "message" && heard["data"] == *said,
+        }
+    }
 }
 
 enum Input {
@@ -97,9 +132,11 @@ const MESSAGE: &str = r#"{"message":"Hello!","sender":"Ann"}"#;
 
 /// The bad inputs that concern a lesson.
 pub fn of(lesson: &Lesson) -> Vec<BadInputs> {
-    let path = match lesson.number {
-        3 => "/ws",
-        4 => "/chat/public",
+    let (path, language) = match lesson.number {
+        3 => ("/ws", Language::Messages),
+        4 | 7 => ("/chat/public", Language::Messages),
+        5 | 8 => ("/ws/chat/lobby", Language::Messages),
+        6 => ("/ws", Language::Envelopes),
         _ => return Vec::new(),
     };
     let kinds = [
@@ -111,7 +148,12 @@ pub fn of(lesson: &Lesson) -> Vec<BadInputs> {
         kind,
         inputs: inputs
             .into_iter()
-            .map(|(name, input)| BadInput { name, path, input })
+            .map(|(name, input)| BadInput {
+                name,
+                path,
+                language,
+                input,
+            })
             .collect(),
     });
     kinds.collect()
@@ -285,11 +327,30 @@ impl BadInput {
 
     async fn between_others(&self, talk: &Conversation) -> Result<(), Stop> {
         let mut before = talk.socket("somebody", self.path).await?;
-        is_served(&mut before).await?;
+        self.is_served(&mut before).await?;
         // Whoever is silent stays until the others have been served.
         let _silent = self.send(talk).await.map_err(Stop)?;
-        is_served(&mut before).await?;
-        is_served(&mut talk.socket("somebody else", self.path).await?).await
+        self.is_served(&mut before).await?;
+        let mut after = talk.socket("somebody else", self.path).await?;
+        self.is_served(&mut after).await
+    }
+
+    /// Says something, and waits until it comes back; what else comes is passed over.
+    async fn is_served(&self, somebody: &mut Socket) -> Result<(), Stop> {
+        let said = json!({ "sender": somebody.lane, "message": "Is everything all right?" });
+        for text in self.language.saying(&said) {
+            somebody.send_json(text).await?;
+        }
+        loop {
+            match somebody.next().await {
+                Ok(message) if self.language.is(&message, &said) => return Ok(()),
+                Ok(_) => {}
+                Err(instead) => {
+                    let reason = format!("{} got {instead} when all should be well", somebody.lane);
+                    return Err(Stop(reason));
+                }
+            }
+        }
     }
 
     /// Sends the input; the connection, if it is to stay open.
@@ -314,7 +375,7 @@ impl BadInput {
             Input::Request(head, welcome) => {
                 let mut stream = connect(talk).await?;
                 write(&mut stream, head.as_bytes()).await?;
-                let status = status_of(&mut stream).await?;
+                let status = answered(&mut stream).await?;
                 if (*welcome && status == 101) || (!welcome && (400..500).contains(&status)) {
                     Ok(None)
                 } else {
@@ -326,13 +387,16 @@ impl BadInput {
                 stream
                     .set_nodelay(true)
                     .map_err(|error| error.to_string())?;
-                let head = upgrade(self.path, "", "").into_bytes();
-                let bytes = [head, frame(TEXT, MESSAGE.as_bytes())].concat();
+                let said = serde_json::from_str(MESSAGE).expect("the message is JSON");
+                let mut bytes = upgrade(self.path, "", "").into_bytes();
+                for text in self.language.saying(&said) {
+                    bytes.extend(frame(TEXT, text.to_string().as_bytes()));
+                }
                 for piece in bytes.chunks((*size).min(bytes.len())) {
                     write(&mut stream, piece).await?;
                     tokio::task::yield_now().await;
                 }
-                answered_with_the_message(stream).await.map(|()| None)
+                self.is_heard(stream, &said).await.map(|()| None)
             }
             Input::Reset(bytes) => {
                 let mut stream = connect(talk).await?;
@@ -349,21 +413,22 @@ impl BadInput {
             }
         }
     }
-}
 
-/// Says something, and waits until it comes back; presence and greetings are passed over.
-async fn is_served(somebody: &mut Socket) -> Result<(), Stop> {
-    let said = json!({ "sender": somebody.lane, "message": "Is everything all right?" });
-    somebody.send_json(said.clone()).await?;
-    loop {
-        match somebody.next().await {
-            Ok(message) if json_of(&message).as_ref() == Some(&said) => return Ok(()),
-            Ok(_) => {}
-            Err(instead) => {
-                let reason = format!("{} got {instead} when all should be well", somebody.lane);
-                return Err(Stop(reason));
+    /// After the upgrade, what was said comes back.
+    async fn is_heard(&self, mut stream: TcpStream, said: &Value) -> Result<(), String> {
+        let (_, rest) = read_head(&mut stream).await?;
+        let mut socket =
+            WebSocketStream::from_partially_read(stream, rest, Role::Client, None).await;
+        let answered = async {
+            while let Some(Ok(message)) = socket.next().await {
+                if self.language.is(&message, said) {
+                    return Ok(());
+                }
             }
-        }
+            Err("the connection ended".to_string())
+        };
+        let answer = timeout(PATIENCE, answered).await;
+        answer.unwrap_or_else(|_| Err("no answer to the message".to_string()))
     }
 }
 
@@ -378,48 +443,7 @@ async fn write(stream: &mut TcpStream, bytes: &[u8]) -> Result<(), String> {
 }
 
 /// The status of the answer to a request.
-async fn status_of(stream: &mut TcpStream) -> Result<u16, String> {
+async fn answered(stream: &mut TcpStream) -> Result<u16, String> {
     let (head, _) = read_head(stream).await?;
-    let status = head
-        .split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok());
-    status.ok_or(format!("no status in {head:?}"))
-}
-
-/// The head of an answer, and what came glued to it.
-async fn read_head(stream: &mut TcpStream) -> Result<(String, Vec<u8>), String> {
-    let mut bytes = Vec::new();
-    let reading = async {
-        loop {
-            if let Some(end) = bytes.windows(4).position(|end| end == b"\r\n\r\n") {
-                return Some(end + 4);
-            }
-            let mut piece = [0; 1024];
-            match stream.read(&mut piece).await {
-                Ok(length @ 1..) => bytes.extend_from_slice(&piece[..length]),
-                Ok(0) | Err(_) => return None,
-            }
-        }
-    };
-    let end = timeout(PATIENCE, reading).await.ok().flatten();
-    let end = end.ok_or("no answer to the request")?;
-    let rest = bytes.split_off(end);
-    Ok((String::from_utf8_lossy(&bytes).into_owned(), rest))
-}
-
-async fn answered_with_the_message(mut stream: TcpStream) -> Result<(), String> {
-    let (_, rest) = read_head(&mut stream).await?;
-    let mut socket = WebSocketStream::from_partially_read(stream, rest, Role::Client, None).await;
-    let said = serde_json::from_str(MESSAGE).ok();
-    let answered = async {
-        while let Some(Ok(message)) = socket.next().await {
-            if json_of(&message) == said {
-                return Ok(());
-            }
-        }
-        Err("the connection ended".to_string())
-    };
-    let answer = timeout(PATIENCE, answered).await;
-    answer.unwrap_or_else(|_| Err("no answer to the message".to_string()))
+    status_of(&head)
 }

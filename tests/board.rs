@@ -40,7 +40,7 @@ fn line(lesson: &Lesson, graded: &[&Exercise], verdicts: &Verdicts, colours: boo
                 ('#', GREEN)
             }
             Verdict::Wrong(_) | Verdict::DoesNotCompile(_) => ('x', RED),
-            Verdict::NotStarted(_) | Verdict::WaitsFor(..) | Verdict::NoBrowser(_) => ('.', DIM),
+            Verdict::NotStarted(_) | Verdict::WaitsFor(..) | Verdict::Missing(_) => ('.', DIM),
         };
         marks.push_str(&paint(style, &mark.to_string(), colours));
     }
@@ -57,7 +57,7 @@ fn line(lesson: &Lesson, graded: &[&Exercise], verdicts: &Verdicts, colours: boo
 fn next_step(verdicts: &Verdicts, is_lesson: bool) -> String {
     let open = verdicts
         .iter()
-        .find(|(_, verdict)| !matches!(verdict, Verdict::Passed | Verdict::NoBrowser(_)));
+        .find(|(_, verdict)| !matches!(verdict, Verdict::Passed | Verdict::Missing(_)));
     let Some((number, verdict)) = open else {
         return after_all(verdicts, is_lesson);
     };
@@ -86,7 +86,7 @@ fn next_step(verdicts: &Verdicts, is_lesson: bool) -> String {
 
 fn after_all(verdicts: &Verdicts, is_lesson: bool) -> String {
     let without_browser = verdicts.iter().find_map(|(number, verdict)| match verdict {
-        Verdict::NoBrowser(reason) => Some((number, reason)),
+        Verdict::Missing(reason) => Some((number, reason)),
         _ => None,
     });
     if let Some((number, reason)) = without_browser {

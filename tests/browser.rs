@@ -21,6 +21,7 @@ use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::process::Process;
+use crate::programs;
 
 /// How long a browser may take to start: the first time it reads much from disk.
 const START: Duration = Duration::from_secs(30);
@@ -61,9 +62,9 @@ pub fn find() -> Result<PathBuf, String> {
             ))
         };
     }
-    on_the_path()
-        .chain(usual_places())
-        .find(|place| place.is_file())
+    programs::on_the_path(&NAMES)
+        .chain(usual_places().filter(|place| place.is_file()))
+        .next()
         .ok_or(format!("needs a browser: {INSTALL}"))
 }
 
@@ -75,25 +76,15 @@ const INSTALL: &str = if cfg!(target_os = "macos") {
     "sudo apt install chromium (or set CHROME to one that is installed)"
 };
 
-fn on_the_path() -> impl Iterator<Item = PathBuf> {
-    const NAMES: [&str; 6] = [
-        "chromium",
-        "chromium-browser",
-        "google-chrome",
-        "google-chrome-stable",
-        "chrome",
-        "microsoft-edge",
-    ];
-    let path = env::var_os("PATH").unwrap_or_default();
-    let folders: Vec<PathBuf> = env::split_paths(&path).collect();
-    NAMES.into_iter().flat_map(move |name| {
-        let file = format!("{name}{}", env::consts::EXE_SUFFIX);
-        folders
-            .iter()
-            .map(|folder| folder.join(&file))
-            .collect::<Vec<_>>()
-    })
-}
+/// What a browser is called on the PATH.
+const NAMES: [&str; 6] = [
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chrome",
+    "microsoft-edge",
+];
 
 fn usual_places() -> impl Iterator<Item = PathBuf> {
     const MAC: [&str; 3] = [

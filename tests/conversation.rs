@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use reqwest::{Method, redirect};
+use reqwest::{Method, StatusCode, redirect};
 use tokio::time::timeout;
 
 use crate::answer::Answer;
 use crate::browser::Browser;
+use crate::redis_server::LeftRunning;
 use crate::request::Request;
-use crate::server::Server;
+use crate::server::{Server, Servers};
 use crate::socket::{LeftOpen, Socket};
 use crate::tab::Tab;
 use crate::transcript::Transcript;
@@ -42,6 +43,9 @@ pub struct Conversation {
     pub(crate) client: reqwest::Client,
     pub(crate) lane: String,
     pub(crate) left_open: LeftOpen,
+    pub(crate) left_running: LeftRunning,
+    /// All servers of the conversation, to be ended and read together.
+    pub(crate) servers: Servers,
 }
 
 impl Conversation {
@@ -53,12 +57,25 @@ impl Conversation {
             .build()
             .expect("a client without TLS can always be built");
         Self {
+            servers: Servers::new(server.clone()),
             server,
             transcript: Transcript::default(),
             client,
             lane: CLIENT.to_string(),
             left_open: LeftOpen::default(),
+            left_running: LeftRunning::default(),
         }
+    }
+
+    /// The same conversation, at one more process of the program, which is
+    /// started with these environment variables.
+    pub async fn at_another_server(&self, environment: &[(&str, &str)]) -> Step<Self> {
+        let server = self.server.another(environment).await.map_err(Stop)?;
+        self.servers.add(server.clone());
+        Ok(Self {
+            server,
+            ..self.clone()
+        })
     }
 
     /// The same conversation, spoken by a client of another name.
@@ -102,10 +119,30 @@ impl Conversation {
         Socket::open(self, lane, path, None).await
     }
 
+    /// Asks for a WebSocket, which the server may refuse; the status of its refusal.
+    pub async fn ask_for_socket(&self, lane: &str, path: &str) -> Step<Result<Socket, StatusCode>> {
+        Socket::ask(self, lane, path, None).await
+    }
+
     /// Opens a WebSocket whose client has room for no more than about that many
     /// unread bytes in its kernel.
     pub async fn narrow_socket(&self, lane: &str, path: &str, unread: u32) -> Step<Socket> {
         Socket::open(self, lane, path, Some(unread)).await
+    }
+
+    /// Opens a WebSocket, whatever subprotocol the server picks.
+    pub async fn lenient_socket(&self, lane: &str, path: &str) -> Step<Socket> {
+        Socket::open_leniently(self, lane, path).await
+    }
+
+    /// Opens a WebSocket whose client offers these subprotocols, if any.
+    pub async fn socket_offering(
+        &self,
+        lane: &str,
+        path: &str,
+        offer: Option<&str>,
+    ) -> Step<Socket> {
+        Socket::open_offering(self, lane, path, offer).await
     }
 
     /// Opens a page in a browser.

@@ -9,7 +9,6 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::accepted;
-use crate::browser;
 use crate::colours;
 use crate::conversation::{Conversation, Stop};
 use crate::lesson::{Exercise, Lesson, Number};
@@ -51,8 +50,8 @@ pub enum Verdict {
     NotStarted(Place),
     /// The conversation ran into the hole of another exercise, here.
     WaitsFor(Number, String),
-    /// No browser was found; how to get one.
-    NoBrowser(String),
+    /// Something that the exercise needs is not installed; how to get it.
+    Missing(String),
     /// The lesson does not compile: the compiler's words.
     DoesNotCompile(String),
     /// The conversation went wrong: what the learner is told.
@@ -77,10 +76,11 @@ pub struct Held {
 /// # Errors
 /// One sentence on why the server could not be talked to.
 pub async fn hold(program: &Program, exercise: &Exercise) -> Result<Held, String> {
-    let server = Server::start(program).await?;
-    let conversation = Conversation::new(server.clone());
+    let conversation = Conversation::new(Server::start(program).await?);
+    let servers = conversation.servers.clone();
     let transcript = conversation.transcript.clone();
     let left_open = conversation.left_open.clone();
+    let left_running = conversation.left_running.clone();
     let outcome = tokio::select! {
         outcome = timeout(EXERCISE, (exercise.converse)(conversation)) => {
             outcome.unwrap_or_else(|_| Err(Stop(format!(
@@ -93,10 +93,10 @@ pub async fn hold(program: &Program, exercise: &Exercise) -> Result<Held, String
     let ended = match &outcome {
         Ok(()) => None,
         // Its connections end a moment before it does.
-        Err(_) => server.ends_soon().await,
+        Err(_) => servers.one_ends_soon().await,
     };
-    let stderr = server.end_and_read_stderr();
-    drop(left_open);
+    let stderr = servers.end_and_read_stderr();
+    drop((left_open, left_running));
     Ok(Held {
         transcript: transcript.text(),
         stop: outcome.err(),
@@ -107,10 +107,8 @@ pub async fn hold(program: &Program, exercise: &Exercise) -> Result<Held, String
 
 /// Grades one exercise of a program against the accepted transcript.
 pub fn grade(program: &Program, lesson: &Lesson, exercise: &Exercise) -> Verdict {
-    if exercise.in_browser
-        && let Err(reason) = browser::find()
-    {
-        return Verdict::NoBrowser(reason);
+    if let Some(reason) = exercise.needs.missing() {
+        return Verdict::Missing(reason);
     }
     let accepted = match accepted::transcript(exercise.number) {
         Ok(accepted) => accepted,

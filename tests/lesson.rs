@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use futures_util::future::BoxFuture;
 
 use crate::conversation::{Conversation, Step};
-use crate::{lesson_01, lesson_02, lesson_03, lesson_04};
+use crate::{browser, redis_server};
+use crate::{
+    lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_06, lesson_07, lesson_08,
+};
 
 /// Every lesson, in the order in which they are done.
 pub const LESSONS: &[Lesson] = &[
@@ -14,6 +17,10 @@ pub const LESSONS: &[Lesson] = &[
     lesson_02::LESSON,
     lesson_03::LESSON,
     lesson_04::LESSON,
+    lesson_05::LESSON,
+    lesson_06::LESSON,
+    lesson_07::LESSON,
+    lesson_08::LESSON,
 ];
 
 /// One lesson: a server that the learner finishes.
@@ -35,8 +42,8 @@ pub struct Lesson {
 pub struct Exercise {
     /// The number in `lesson-4.2`.
     pub number: Number,
-    /// Whether the conversation is held in a browser.
-    pub in_browser: bool,
+    /// What must be installed for the conversation.
+    pub needs: Need,
     /// Holds the conversation. It ends early with the reason when it cannot go on.
     pub converse: fn(Conversation) -> BoxFuture<'static, Step>,
 }
@@ -44,6 +51,28 @@ pub struct Exercise {
 impl fmt::Debug for Exercise {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "exercise {}", self.number)
+    }
+}
+
+/// What a conversation needs besides the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing.
+    Nothing,
+    /// A browser: the conversation is held in its tabs.
+    Browser,
+    /// A redis-server, which the conversation starts.
+    Redis,
+}
+
+impl Need {
+    /// What is missing on this machine, in one sentence that says how to get it.
+    pub fn missing(self) -> Option<String> {
+        match self {
+            Need::Nothing => None,
+            Need::Browser => browser::find().err(),
+            Need::Redis => redis_server::find().err(),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use reqwest::Method;
 
 use crate::conversation::{Conversation, Step};
-use crate::lesson::{Exercise, Lesson, Number};
+use crate::lesson::{Exercise, Lesson, Need, Number};
 
 /// The lesson and its exercises.
 pub const LESSON: Lesson = Lesson {
@@ -13,27 +13,27 @@ pub const LESSON: Lesson = Lesson {
     exercises: &[
         Exercise {
             number: Number(1, 1),
-            in_browser: false,
+            needs: Need::Nothing,
             converse: |talk| Box::pin(greeting(talk)),
         },
         Exercise {
             number: Number(1, 2),
-            in_browser: false,
+            needs: Need::Nothing,
             converse: |talk| Box::pin(entries(talk)),
         },
         Exercise {
             number: Number(1, 3),
-            in_browser: false,
+            needs: Need::Nothing,
             converse: |talk| Box::pin(signing(talk)),
         },
         Exercise {
             number: Number(1, 4),
-            in_browser: false,
+            needs: Need::Nothing,
             converse: |talk| Box::pin(text_stays_text(talk)),
         },
         Exercise {
             number: Number(1, 5),
-            in_browser: false,
+            needs: Need::Nothing,
             converse: |talk| Box::pin(refusals(talk)),
         },
     ],

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::browser::Browser;
 use crate::conversation::{Conversation, Step, Stop, stop};
-use crate::lesson::{Exercise, Lesson, Number};
+use crate::lesson::{Exercise, Lesson, Need, Number};
 use crate::request::{Request, Waiting};
 
 /// The lesson and its exercises.
@@ -19,32 +19,32 @@ pub const LESSON: Lesson = Lesson {
     exercises: &[
         Exercise {
             number: Number(2, 1),
-            in_browser: false,
+            needs: Need::Nothing,
             converse: |talk| Box::pin(listing(talk)),
         },
         Exercise {
             number: Number(2, 2),
-            in_browser: false,
+            needs: Need::Nothing,
             converse: |talk| Box::pin(posting(talk)),
         },
         Exercise {
             number: Number(2, 3),
-            in_browser: false,
+            needs: Need::Nothing,
             converse: |talk| Box::pin(only_newer(talk)),
         },
         Exercise {
             number: Number(2, 4),
-            in_browser: true,
+            needs: Need::Browser,
             converse: |talk| Box::pin(page(talk)),
         },
         Exercise {
             number: Number(2, 5),
-            in_browser: false,
+            needs: Need::Nothing,
             converse: |talk| Box::pin(long_poll(talk)),
         },
         Exercise {
             number: Number(2, 6),
-            in_browser: false,
+            needs: Need::Nothing,
             converse: |talk| Box::pin(events(talk)),
         },
     ],

@@ -5,7 +5,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::browser::Browser;
 use crate::conversation::{CLIENT, Conversation, Step, Stop};
-use crate::lesson::{Exercise, Lesson, Number};
+use crate::lesson::{Exercise, Lesson, Need, Number};
 use crate::socket::{Socket, json_of};
 use crate::tab::Tab;
 
@@ -17,32 +17,32 @@ pub const LESSON: Lesson = Lesson {
     exercises: &[
         Exercise {
             number: Number(3, 1),
-            in_browser: false,
+            needs: Need::Nothing,
             converse: |talk| Box::pin(echo(talk)),
         },
         Exercise {
             number: Number(3, 2),
-            in_browser: false,
+            needs: Need::Nothing,
             converse: |talk| Box::pin(server_speaks_first(talk)),
         },
         Exercise {
             number: Number(3, 3),
-            in_browser: false,
+            needs: Need::Nothing,
             converse: |talk| Box::pin(json_comes_back(talk)),
         },
         Exercise {
             number: Number(3, 4),
-            in_browser: false,
+            needs: Need::Nothing,
             converse: |talk| Box::pin(closing(talk)),
         },
         Exercise {
             number: Number(3, 5),
-            in_browser: true,
+            needs: Need::Browser,
             converse: |talk| Box::pin(page(talk)),
         },
         Exercise {
             number: Number(3, 6),
-            in_browser: false,
+            needs: Need::Nothing,
             converse: |talk| Box::pin(accept_key(talk)),
         },
     ],

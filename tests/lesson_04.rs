@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::Message;
 
 use crate::browser::Browser;
 use crate::conversation::{Conversation, PATIENCE, Step, Stop, stop};
-use crate::lesson::{Exercise, Lesson, Number};
+use crate::lesson::{Exercise, Lesson, Need, Number};
+use crate::room::{ALICE, BOB, CATCHING_UP, Room, hears, number_of, says, tell};
 use crate::socket::{Socket, json_of};
 use crate::transcript::readable;
 
@@ -21,89 +21,42 @@ pub const LESSON: Lesson = Lesson {
     exercises: &[
         Exercise {
             number: Number(4, 1),
-            in_browser: false,
+            needs: Need::Nothing,
             converse: |talk| Box::pin(everyone_hears(talk)),
         },
         Exercise {
             number: Number(4, 2),
-            in_browser: false,
+            needs: Need::Nothing,
             converse: |talk| Box::pin(presence(talk)),
         },
         Exercise {
             number: Number(4, 3),
-            in_browser: false,
+            needs: Need::Nothing,
             converse: |talk| Box::pin(one_order(talk)),
         },
         Exercise {
             number: Number(4, 4),
-            in_browser: false,
+            needs: Need::Nothing,
             converse: |talk| Box::pin(mistakes_stay_private(talk)),
         },
         Exercise {
             number: Number(4, 5),
-            in_browser: true,
+            needs: Need::Browser,
             converse: |talk| Box::pin(page(talk)),
         },
         Exercise {
             number: Number(4, 6),
-            in_browser: false,
+            needs: Need::Nothing,
             converse: |talk| Box::pin(somebody_stops_reading(talk)),
         },
     ],
 };
 
+/// Where everybody meets.
 const CHAT: &str = "/chat/public";
 
-fn says(sender: &str, message: &str) -> Value {
-    json!({ "sender": sender, "message": message })
-}
-
-/// The presence of exercise 4.2, which the other exercises are not about.
-fn is_presence(message: &Message) -> bool {
-    json_of(message).is_some_and(|data| data.get("online").is_some())
-}
-
-/// The people in the room, in the order in which they came.
-#[derive(Default)]
-struct Room {
-    people: Vec<Socket>,
-}
-
-impl Room {
-    /// Opens the room with these people in it.
-    async fn with(talk: &Conversation, lanes: &[&str]) -> Step<Self> {
-        let mut room = Self::default();
-        for lane in lanes {
-            talk.step(&format!("{lane} joins and says so"));
-            room.join(talk.socket(lane, CHAT).await?).await?;
-        }
-        Ok(room)
-    }
-
-    /// Lets somebody in. An upgrade is answered before the server listens to
-    /// the socket, so everybody waits until the newcomer has been heard.
-    async fn join(&mut self, newcomer: Socket) -> Step {
-        self.people.push(newcomer.passing_over(is_presence));
-        self.say(self.people.len() - 1, "I am here.").await
-    }
-
-    /// Somebody says something, and everybody hears it.
-    async fn say(&mut self, speaker: usize, message: &str) -> Step {
-        let speaker = &mut self.people[speaker];
-        let name = speaker.lane.clone();
-        speaker.send_json(says(&name, message)).await?;
-        for person in &mut self.people {
-            person.receive().await?;
-        }
-        Ok(())
-    }
-}
-
-const ALICE: usize = 0;
-const BOB: usize = 1;
-
 async fn everyone_hears(talk: Conversation) -> Step {
-    let mut room = Room::with(&talk, &["alice", "bob", "carol"]).await?;
+    let mut room = Room::with(&talk, CHAT, &["alice", "bob", "carol"]).await?;
     for (speaker, message) in [
         (ALICE, "Hello, everyone!"),
         (BOB, "안녕하세요 👋 \"you\" \\ me"),
@@ -168,19 +121,11 @@ async fn presence(talk: Conversation) -> Step {
     Ok(())
 }
 
-/// Everybody is told something.
-async fn tell(people: &mut [Socket]) -> Step {
-    for person in people {
-        person.receive().await?;
-    }
-    Ok(())
-}
-
 /// How many messages each speaks when all speak at once.
 const EACH: usize = 30;
 
 async fn one_order(talk: Conversation) -> Step {
-    let mut room = Room::with(&talk, &["alice", "bob", "carol"]).await?;
+    let mut room = Room::with(&talk, CHAT, &["alice", "bob", "carol"]).await?;
     talk.step(&format!("all speak at once, {EACH} messages each"));
     let conversations = room.people.iter_mut().map(speak_and_listen);
     let mut heard = Vec::new();
@@ -270,7 +215,7 @@ fn first_difference(messages: &[Value], of_alice: &[Value]) -> Option<String> {
 }
 
 async fn mistakes_stay_private(talk: Conversation) -> Step {
-    let mut room = Room::with(&talk, &["alice", "bob", "eve"]).await?;
+    let mut room = Room::with(&talk, CHAT, &["alice", "bob", "eve"]).await?;
     let eve = 2;
 
     talk.step("eve makes mistakes, and she alone is told");
@@ -376,47 +321,20 @@ const FLOOD: usize = 1_000;
 /// How long each of these messages is, in bytes.
 const LONG: usize = 10_000;
 
-/// How many of them are on their way at the same time: few enough for any room.
-const ON_THEIR_WAY: usize = 10;
-
 async fn somebody_stops_reading(talk: Conversation) -> Step {
-    let mut room = Room::with(&talk, &["alice", "bob"]).await?;
+    let mut room = Room::with(&talk, CHAT, &["alice", "bob"]).await?;
     talk.step("zoe joins and says so, and reads no more after that");
     room.join(talk.narrow_socket("zoe", CHAT, 4096).await?)
         .await?;
     let mut zoe = room.people.pop().expect("zoe is there");
 
     talk.step(&format!("alice says {FLOOD} long things"));
-    let long = "x".repeat(LONG);
-    let numbers: Vec<usize> = (1..=FLOOD).collect();
-    for numbers in numbers.chunks(ON_THEIR_WAY) {
-        let messages = numbers
-            .iter()
-            .map(|number| says("alice", &format!("{number} {long}")));
-        let messages: Vec<Value> = messages.collect();
-        for message in &messages {
-            room.people[ALICE].send_quietly(message).await?;
-        }
-        for person in &mut room.people {
-            for (message, number) in messages.iter().zip(numbers) {
-                let heard = hears(person, message).await;
-                heard.or_else(|instead| {
-                    let what = format!("{instead} instead of message {number}");
-                    talk.transcript.received(&person.lane, &what);
-                    stop(format!("{} got {what}", person.lane))
-                })?;
-            }
-        }
-    }
-    for person in &room.people {
-        let what = format!("{FLOOD} messages of {LONG} bytes each");
-        talk.transcript.received(&person.lane, what);
-    }
+    room.say_at_length(&talk, ALICE, 1..=FLOOD, LONG).await?;
 
     talk.step("zoe reads again, while alice says good morning until zoe hears it");
     let greeting = says("alice", "Good morning, zoe.");
     let mut newest = 0;
-    let patience = Instant::now() + PATIENCE;
+    let patience = Instant::now() + CATCHING_UP;
     while Instant::now() < patience {
         room.people[ALICE].send_quietly(&greeting).await?;
         for person in &mut room.people {
@@ -458,12 +376,7 @@ async fn until(person: &mut Socket, wanted: &Value, newest: &mut usize) -> Resul
         if heard == *wanted {
             return Ok(());
         }
-        let words = heard["message"].as_str().unwrap_or_default();
-        let number = words
-            .split(' ')
-            .next()
-            .and_then(|number| number.parse().ok());
-        match number {
+        match number_of(&heard) {
             Some(number) if number > *newest => *newest = number,
             _ => {
                 return Err(format!(
@@ -472,14 +385,5 @@ async fn until(person: &mut Socket, wanted: &Value, newest: &mut usize) -> Resul
                 ));
             }
         }
-    }
-}
-
-async fn hears(person: &mut Socket, expected: &Value) -> Result<(), String> {
-    let message = person.next().await?;
-    if json_of(&message).as_ref() == Some(expected) {
-        Ok(())
-    } else {
-        Err("another message".to_string())
     }
 }

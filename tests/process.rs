@@ -52,6 +52,12 @@ impl Process {
         })
     }
 
+    /// The number of its group, which its children are in as well.
+    pub fn group(&self) -> u32 {
+        // It leads its group, and so both have the same number.
+        self.child.id()
+    }
+
     /// How it ended by itself, if it has.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use crate::answer::Answer;
 use crate::conversation::{Conversation, PATIENCE, Step, Stop, stop};
 use crate::events::Events;
-use crate::transcript::{readable, short};
+use crate::transcript::{readable, short, short_path};
 
 /// A request that waits for its answer.
 pub struct Waiting(JoinHandle<Step<Answer>>);
@@ -157,7 +157,7 @@ impl Request {
     }
 
     fn write_down(&self) -> String {
-        let what = format!("{} {}", self.method, self.path);
+        let what = format!("{} {}", self.method, short_path(&self.path));
         let Conversation {
             transcript, lane, ..
         } = &self.conversation;

@@ -4,9 +4,10 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -33,6 +34,7 @@ pub enum Program {
 /// A running server, ended with the last clone.
 #[derive(Clone)]
 pub struct Server {
+    program: Program,
     process: Arc<Mutex<Process>>,
     /// Its host and port, for instance `127.0.0.1:43121`.
     pub address: String,
@@ -46,10 +48,28 @@ impl Server {
     /// # Errors
     /// One sentence on what went wrong, with what the server wrote to stderr.
     pub async fn start(program: &Program) -> Result<Self, String> {
-        match program {
-            Program::Built(path) => start_built(path).await,
-            Program::Command(command) => start_command(command).await,
-        }
+        Self::start_with(program, &[]).await
+    }
+
+    /// Starts one more process of the same program, with these environment variables.
+    ///
+    /// # Errors
+    /// As for [`Server::start`].
+    pub async fn another(&self, environment: &[(&str, &str)]) -> Result<Self, String> {
+        Self::start_with(&self.program, environment).await
+    }
+
+    async fn start_with(program: &Program, environment: &[(&str, &str)]) -> Result<Self, String> {
+        let (process, address) = match program {
+            Program::Built(path) => start_built(path, environment).await?,
+            Program::Command(command) => start_command(command, environment).await?,
+        };
+        Ok(Self {
+            program: program.clone(),
+            process: Arc::new(Mutex::new(process)),
+            address,
+            killed: Arc::default(),
+        })
     }
 
     /// Ends the server at once, as `kill -9` does.
@@ -77,16 +97,58 @@ impl Server {
         self.process().end_and_read_stderr()
     }
 
+    /// The number of its process group.
+    pub(crate) fn process_group(&self) -> u32 {
+        self.process().group()
+    }
+
     fn process(&self) -> MutexGuard<'_, Process> {
-        self.process
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn start_built(path: &Path) -> Result<Server, String> {
+/// All servers of one conversation. Clones are the same ones.
+#[derive(Clone)]
+pub struct Servers(Arc<Mutex<Vec<Server>>>);
+
+impl Servers {
+    /// The first one.
+    pub fn new(server: Server) -> Self {
+        Self(Arc::new(Mutex::new(vec![server])))
+    }
+
+    /// One more.
+    pub fn add(&self, server: Server) {
+        self.lock().push(server);
+    }
+
+    /// How the first ended that has ended by itself, or does so at once.
+    pub async fn one_ends_soon(&self) -> Option<String> {
+        let servers = self.lock().clone();
+        let endings = join_all(servers.iter().map(Server::ends_soon)).await;
+        endings.into_iter().flatten().next()
+    }
+
+    /// Ends them all, and returns all that they wrote to stderr, one after the other.
+    pub fn end_and_read_stderr(&self) -> String {
+        self.lock()
+            .iter()
+            .map(Server::end_and_read_stderr)
+            .collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Server>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The process of a built lesson, and its address.
+async fn start_built(
+    path: &Path,
+    environment: &[(&str, &str)],
+) -> Result<(Process, String), String> {
     let mut command = Command::new(path);
-    command.env("PORT", "0");
+    command.env("PORT", "0").envs(environment.iter().copied());
     let mut process = start(command)?;
     let line = match timeout(START, first_line(process.stdout.clone())).await {
         Ok(Some(line)) => line,
@@ -101,11 +163,7 @@ async fn start_built(path: &Path) -> Result<Server, String> {
         .ok_or(format!(
             "The server's first line on stdout must end with its URL, but it was: {line:?}."
         ))?;
-    Ok(Server {
-        process: Arc::new(Mutex::new(process)),
-        address,
-        killed: Arc::default(),
-    })
+    Ok((process, address))
 }
 
 /// The first line of an output; none when the output ends before.
@@ -115,10 +173,16 @@ async fn first_line(mut output: watch::Receiver<Vec<u8>>) -> Option<String> {
     text.lines().next().map(str::to_string)
 }
 
-async fn start_command(text: &str) -> Result<Server, String> {
+/// The process of the learner's own command, and its address.
+async fn start_command(
+    text: &str,
+    environment: &[(&str, &str)],
+) -> Result<(Process, String), String> {
     let port = free_port()?;
     let mut command = shell(text);
-    command.env("PORT", port.to_string());
+    command
+        .env("PORT", port.to_string())
+        .envs(environment.iter().copied());
     let mut process = start(command)?;
     let address = format!("127.0.0.1:{port}");
     let accepting = async {
@@ -131,11 +195,7 @@ async fn start_command(text: &str) -> Result<Server, String> {
         Ok(())
     };
     match timeout(COMMAND_START, accepting).await {
-        Ok(Ok(())) => Ok(Server {
-            process: Arc::new(Mutex::new(process)),
-            address,
-            killed: Arc::default(),
-        }),
+        Ok(Ok(())) => Ok((process, address)),
         Ok(Err(reason)) => Err(reason),
         Err(_) => Err(format!(
             "`{text}` accepted no connection on 127.0.0.1:{port} within {} s: it must listen on the port in PORT.{}",

@@ -11,14 +11,15 @@ use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::answer::status_line;
 use crate::conversation::{Conversation, PATIENCE, Step, nothing_within, stop};
-use crate::transcript::{Transcript, readable};
+use crate::head::{header_of, read_head, status_of};
+use crate::transcript::{Transcript, readable, short_path};
 
 /// Whether an exercise is not about a message, so that it is passed over.
 pub type NotAsked = fn(&Message) -> bool;
@@ -51,8 +52,28 @@ impl Socket {
         path: &str,
         unread: Option<u32>,
     ) -> Step<Self> {
+        match Self::ask(conversation, lane, path, unread).await? {
+            Ok(socket) => Ok(socket),
+            Err(status) => stop(format!(
+                "the upgrade at {path} was answered {}, not {}",
+                status_line(status),
+                status_line(StatusCode::SWITCHING_PROTOCOLS)
+            )),
+        }
+    }
+
+    /// Asks for a WebSocket, and writes the answer down; its status, if it is a refusal.
+    pub(crate) async fn ask(
+        conversation: &Conversation,
+        lane: &str,
+        path: &str,
+        unread: Option<u32>,
+    ) -> Step<Result<Self, StatusCode>> {
         let transcript = conversation.transcript.clone();
-        transcript.sent(lane, format!("GET {path}, upgrade to WebSocket"));
+        transcript.sent(
+            lane,
+            format!("GET {}, upgrade to WebSocket", short_path(path)),
+        );
         let address = &conversation.server.address;
         let upgrade = async {
             let stream = connect(address, unread).await?;
@@ -61,23 +82,11 @@ impl Socket {
         match timeout(PATIENCE, upgrade).await {
             Ok(Ok((stream, response))) => {
                 transcript.received(lane, status_line(response.status()));
-                Ok(Self {
-                    stream: Some(stream),
-                    left_open: conversation.left_open.clone(),
-                    transcript,
-                    lane: lane.to_string(),
-                    not_asked: |_| false,
-                    waiting: VecDeque::new(),
-                    closed: false,
-                })
+                Ok(Ok(Self::new(conversation, lane, stream)))
             }
             Ok(Err(Error::Http(response))) => {
-                let status = status_line(response.status());
-                transcript.received(lane, &status);
-                stop(format!(
-                    "the upgrade at {path} was answered {status}, not {}",
-                    status_line(StatusCode::SWITCHING_PROTOCOLS)
-                ))
+                transcript.received(lane, status_line(response.status()));
+                Ok(Err(response.status()))
             }
             Ok(Err(error)) => {
                 transcript.received(lane, "the connection ended without an answer");
@@ -93,10 +102,86 @@ impl Socket {
         }
     }
 
+    /// Opens a WebSocket whose client offers subprotocols, and writes down which one it gets.
+    pub(crate) async fn open_offering(
+        conversation: &Conversation,
+        lane: &str,
+        path: &str,
+        offer: Option<&str>,
+    ) -> Step<Self> {
+        let (socket, picked) = Self::upgraded(conversation, lane, path, offer).await?;
+        let picked = picked.unwrap_or("none".to_string());
+        let picked = format!("{SUBPROTOCOL}: {picked}");
+        conversation.transcript.detail(lane, picked);
+        Ok(socket)
+    }
+
+    /// Opens a WebSocket, whatever subprotocol the server picks: what it must
+    /// pick is what another exercise is about.
+    pub(crate) async fn open_leniently(
+        conversation: &Conversation,
+        lane: &str,
+        path: &str,
+    ) -> Step<Self> {
+        let (socket, _) = Self::upgraded(conversation, lane, path, None).await?;
+        Ok(socket)
+    }
+
+    /// A socket, and the subprotocol that the server picked. The client of
+    /// tungstenite would give the socket up over a wrong one.
+    async fn upgraded(
+        conversation: &Conversation,
+        lane: &str,
+        path: &str,
+        offer: Option<&str>,
+    ) -> Step<(Self, Option<String>)> {
+        let transcript = &conversation.transcript;
+        transcript.sent(lane, format!("GET {path}, upgrade to WebSocket"));
+        let mut offered = String::new();
+        if let Some(offer) = offer {
+            transcript.detail(lane, format!("{SUBPROTOCOL}: {offer}"));
+            offered = format!("{SUBPROTOCOL}: {offer}\r\n");
+        }
+        match upgrade(&conversation.server.address, path, &offered).await {
+            Ok((stream, head)) => {
+                let switching = status_line(StatusCode::SWITCHING_PROTOCOLS);
+                transcript.received(lane, switching);
+                let socket = Self::new(conversation, lane, stream);
+                Ok((socket, header_of(&head, SUBPROTOCOL)))
+            }
+            Err(instead) => {
+                transcript.received(lane, &instead);
+                stop(format!("the upgrade at {path} got {instead}"))
+            }
+        }
+    }
+
+    fn new(conversation: &Conversation, lane: &str, stream: WebSocketStream<TcpStream>) -> Self {
+        Self {
+            stream: Some(stream),
+            left_open: conversation.left_open.clone(),
+            transcript: conversation.transcript.clone(),
+            lane: lane.to_string(),
+            not_asked: |_| false,
+            waiting: VecDeque::new(),
+            closed: false,
+        }
+    }
+
     /// Passes over the messages that the exercise is not about.
     pub fn passing_over(mut self, not_asked: NotAsked) -> Self {
         self.not_asked = not_asked;
         self
+    }
+
+    /// The same, from now on.
+    pub fn pass_over(&mut self, not_asked: NotAsked) {
+        self.not_asked = not_asked;
+    }
+
+    /// Writes down in other words what this client has got, for crowds of messages.
+    pub fn writes_down(&self, what: &str) {
+        self.transcript.received(&self.lane, what);
     }
 
     /// Sends a text.
@@ -330,7 +415,36 @@ impl Drop for Socket {
 }
 
 /// What the transcript says of a connection that ended without its closing handshake.
-const ENDED: &str = "the end of the connection without a Close";
+pub const ENDED: &str = "the end of the connection without a Close";
+
+/// The header in which subprotocols are offered and picked.
+const SUBPROTOCOL: &str = "sec-websocket-protocol";
+
+/// A stream of frames, opened with these headers too, and the head of the answer.
+async fn upgrade(
+    address: &str,
+    path: &str,
+    headers: &str,
+) -> Result<(WebSocketStream<TcpStream>, String), String> {
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{headers}\r\n"
+    );
+    let stream = async {
+        let mut stream = connect(address, None).await?;
+        stream.write_all(request.as_bytes()).await?;
+        std::io::Result::Ok(stream)
+    };
+    let mut stream = stream.await.map_err(|error| error.to_string())?;
+    let (head, rest) = read_head(&mut stream).await?;
+    let status = status_of(&head)?;
+    if status != StatusCode::SWITCHING_PROTOCOLS.as_u16() {
+        let status = StatusCode::from_u16(status).map(status_line);
+        return Err(status.unwrap_or("no status of HTTP".to_string()));
+    }
+    let socket = WebSocketStream::from_partially_read(stream, rest, Role::Client, None);
+    Ok((socket.await, head))
+}
 
 async fn connect(address: &str, unread: Option<u32>) -> std::io::Result<TcpStream> {
     let address: SocketAddr = match address.parse() {
@@ -349,7 +463,7 @@ async fn connect(address: &str, unread: Option<u32>) -> std::io::Result<TcpStrea
 }
 
 /// A message as the transcript names it.
-fn name_of(message: &Message) -> String {
+pub fn name_of(message: &Message) -> String {
     match message {
         Message::Text(text) => format!("text {}", readable(text)),
         Message::Binary(bytes) => format!("binary of {} bytes", bytes.len()),

@@ -50,7 +50,10 @@ pub fn hole_lines(text: &str) -> Vec<(usize, usize)> {
         // A `todo!(` may be broken over lines by rustfmt; a comment may go on in the next line.
         let length = match rest.strip_prefix("todo!") {
             Some(_) => closing(rest).map_or(0, |end| rest[..end].matches('\n').count()),
-            None => comment_length(text, first),
+            None => {
+                let comment = comment_length(text, first);
+                comment + replaced_lines(text, first, comment)
+            }
         };
         lines.push((first, first + length));
     }
@@ -135,6 +138,17 @@ fn comment_length(text: &str, line: usize) -> usize {
     0
 }
 
+/// How many lines behind a comment are part of its hole, because the comment
+/// says that it is to be done `instead of the next line`, or `2 lines`.
+fn replaced_lines(text: &str, first: usize, more: usize) -> usize {
+    let mut lines = text.lines().skip(first - 1).take(1 + more);
+    let Some(count) = lines.find_map(|line| line.split_once("instead of the next ")) else {
+        return 0;
+    };
+    let digits = count.1.split(' ').next().unwrap_or_default();
+    digits.parse().unwrap_or(1)
+}
+
 fn places(folder: &Path, offsets: impl Fn(&str) -> Vec<usize>) -> Vec<Place> {
     let mut places = Vec::new();
     for file in files(&workbook().join(folder)) {
@@ -202,6 +216,10 @@ mod tests {
         assert_eq!(hole_lines(text), [(2, 4)]);
         let text = "a();\n// TODO 4.2: this\n// and that\nb();\n";
         assert_eq!(hole_lines(text), [(2, 3)]);
+        let text = "// TODO 4.2: this, instead of the next line\na();\nb();\n";
+        assert_eq!(hole_lines(text), [(1, 2)]);
+        let text = "// TODO 4.2: this\n// instead of the next 2 lines\na();\nb();\n";
+        assert_eq!(hole_lines(text), [(1, 4)]);
         let text = "<p>\n<!-- TODO 4.2: this\n     and that -->\n</p>\n";
         assert_eq!(hole_lines(text), [(2, 3)]);
     }

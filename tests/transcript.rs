@@ -164,6 +164,16 @@ pub fn short(text: &str) -> String {
     }
 }
 
+/// A path, or its beginning and its size when it is long.
+pub fn short_path(path: &str) -> String {
+    if path.chars().count() > LONG {
+        let begin: String = path.chars().take(20).collect();
+        format!("{begin}... of {} bytes", path.len())
+    } else {
+        path.to_string()
+    }
+}
+
 /// Above this many characters a text is named by its size.
 const LONG: usize = 200;
 

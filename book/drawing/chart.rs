@@ -5,6 +5,8 @@ mod layout;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use graders::redis_server::REDIS_CLI;
+
 use crate::transcript::{Direction, Line, Step};
 use layout::Layout;
 
@@ -19,6 +21,8 @@ enum Connection {
 
 /// What is to be drawn.
 pub struct Chart<'a> {
+    /// Who is on the other side of all clients.
+    server: &'a str,
     lanes: Vec<&'a str>,
     steps: &'a [Step],
     /// The connections that the steps before have left behind.
@@ -50,11 +54,17 @@ impl<'a> Chart<'a> {
             }
         }
         Self {
+            server: "server",
             lanes,
             steps,
             connections,
             answered,
         }
+    }
+
+    /// The same with another name for who is on the other side.
+    pub fn with(self, server: &'a str) -> Self {
+        Self { server, ..self }
     }
 
     /// Draws it. The name makes its ids unique in a page with several charts.
@@ -84,7 +94,7 @@ impl<'a> Chart<'a> {
                 }
             }
         }
-        layout.finish(name, &self.alternative())
+        layout.finish(name, self.server, &self.alternative())
     }
 
     fn alternative(&self) -> String {
@@ -128,8 +138,11 @@ fn follow<'a>(connections: &mut BTreeMap<&'a str, Connection>, line: &'a Line) {
         .iter()
         .any(|detail| detail.contains("text/event-stream"));
     match line.direction {
+        // What is said to Redis goes past the server.
+        _ if lane == REDIS_CLI => None,
         _ if is_end(line) => connections.remove(lane),
-        Direction::ToServer if open => None,
+        // An upgrade is asked for on a connection of its own.
+        Direction::ToServer if open && !line.text.ends_with("upgrade to WebSocket") => None,
         Direction::ToServer => connections.insert(lane, Connection::Waiting),
         Direction::FromServer if line.text.starts_with("101 ") => {
             connections.insert(lane, Connection::Open)
@@ -168,6 +181,13 @@ mod tests {
     }
 
     #[test]
+    fn who_asks_for_another_socket_and_is_refused_has_none() {
+        let join = "bob > GET /ws, upgrade to WebSocket\nbob < 101 Switching Protocols\n";
+        let refused = "bob > GET /nowhere, upgrade to WebSocket\nbob < 404 Not Found\n";
+        assert_eq!(connections(&format!("{join}{refused}")), []);
+    }
+
+    #[test]
     fn a_request_waits_until_it_is_answered_and_a_stream_goes_on() {
         let request = "bob > GET /api/events\n";
         let waiting = vec![("bob".to_string(), Connection::Waiting)];
@@ -175,6 +195,14 @@ mod tests {
         let stream = "bob < 200 OK\n      content-type: text/event-stream\n";
         assert_eq!(connections(&format!("{request}{stream}")), waiting);
         assert_eq!(connections(&format!("{request}bob < 200 OK\n")), []);
+    }
+
+    #[test]
+    fn who_speaks_to_redis_waits_for_no_server() {
+        assert_eq!(
+            connections("redis-cli > PUBLISH chat:lobby \"hello\"\n"),
+            []
+        );
     }
 
     #[test]

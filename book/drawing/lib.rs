@@ -1,12 +1,14 @@
 //! What the book shows and nobody types: its message sequence charts, drawn
-//! from the accepted transcripts in `tests/snapshots`, and its byte counts and
-//! hex dumps, taken from the recordings in `book/recordings`.
+//! from the accepted transcripts in `tests/snapshots`; its byte counts and hex
+//! dumps, taken from the recordings in `book/recordings`; and what was measured,
+//! which is in `bench/fanout.json`.
 //!
 //! `cargo run -p drawing --bin draw` writes all of it into `book/src/drawn`;
 //! `.ci/run` draws it again and fails where that changes a file.
 
 pub mod chart;
 pub mod charts;
+pub mod measured;
 pub mod recorded;
 pub mod recording;
 mod svg;
@@ -38,5 +40,6 @@ pub fn all() -> Result<Vec<Drawn>, String> {
     let mut drawn = charts::all()?;
     drawn.extend(recorded::all()?);
     drawn.extend(verdicts::all()?);
+    drawn.extend(measured::all()?);
     Ok(drawn)
 }

@@ -91,8 +91,23 @@
 //!
 //! `plain`, `post`, `version` and `no-key` are two cells of a table's row: the
 //! status, and what the body says. `plain-head` and so on are the whole head.
+//!
+//! # `redis.txt`: what a process of lesson 8 and Redis say to each other
+//!
+//! Ann enters the lobby and speaks, Ben answers at another process, and she
+//! leaves. All of it is on one connection, that of her process. Each part is a
+//! command or what came back, its lines as they ended with CR LF.
+//!
+//! | name | what it is |
+//! | --- | --- |
+//! | `hello` | the first command: it asks for RESP3 |
+//! | `subscribe`, `subscribed` | the command, and the push that confirms it |
+//! | `publish`, `published` | the command, and how many subscribers got the message |
+//! | `ours`, `others` | the push of Ann's own message, and that of Ben's |
+//! | `ping` | the question whether Redis is there |
+//! | `unsubscribe`, `unsubscribed` | the command, and the push that confirms it |
 
-mod anchors;
+pub(crate) mod anchors;
 mod by_hand;
 mod frame;
 mod frame_picture;
@@ -100,6 +115,7 @@ mod frames;
 mod handshake;
 mod hex;
 pub(crate) mod http;
+mod redis;
 mod traffic;
 
 use crate::Drawn;
@@ -111,6 +127,6 @@ use crate::Drawn;
 pub fn all() -> Result<Vec<Drawn>, String> {
     let mut drawn = vec![traffic::traffic()?, handshake::handshake()?];
     drawn.extend(frame::frame()?);
-    drawn.extend([by_hand::hand()?, by_hand::refusals()?]);
+    drawn.extend([by_hand::hand()?, by_hand::refusals()?, redis::redis()?]);
     Ok(drawn)
 }

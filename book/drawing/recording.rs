@@ -22,6 +22,7 @@
 mod by_hand;
 pub mod conversations;
 mod forwarder;
+mod redis;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -7,15 +7,15 @@ use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
 use graders::accepted::{self, assert_by_insta};
-use graders::browser;
 use graders::building::{Built, build};
 use graders::chapter;
 use graders::conversation::Stop;
 use graders::grading::{Held, RUNTIME, hold};
 use graders::harness::{arguments, asked_for, is_ci, run};
-use graders::lesson::{Exercise, LESSONS, Lesson, workbook};
+use graders::lesson::{Exercise, LESSONS, Lesson, Need, workbook};
 use graders::server::Program;
-use graders::{bad_inputs, source, starters};
+use graders::{bad_inputs, flood, redis_outages, resources, slow_readers, source, starters};
+use graders::{lesson_05, lesson_06, lesson_07, lesson_08};
 use libtest_mimic::{Completion, Failed, Trial};
 
 fn main() -> ExitCode {
@@ -24,6 +24,31 @@ fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
     let arguments = arguments();
     let mut checks: Vec<Check> = LESSONS.iter().flat_map(checks_of).collect();
+    checks.push(Check::new(
+        "solution-5-survives-a-flood-of-rooms",
+        |programs| {
+            leaves_nothing_behind(programs, &lesson_05::LESSON, Need::Nothing, flood::of_rooms)
+        },
+    ));
+    checks.push(Check::new("solution-7-survives-slow-readers", |programs| {
+        leaves_nothing_behind(
+            programs,
+            &lesson_07::LESSON,
+            Need::Nothing,
+            slow_readers::all,
+        )
+    }));
+    checks.push(Check::new(
+        "solution-8-survives-ten-outages-of-redis",
+        |programs| {
+            leaves_nothing_behind(
+                programs,
+                &lesson_08::LESSON,
+                Need::Redis,
+                redis_outages::survived,
+            )
+        },
+    ));
     checks.push(Check::new("solution-snapshots-are-all-used", |_| {
         no_snapshot_is_unused()
     }));
@@ -134,7 +159,48 @@ fn checks_of(lesson: &'static Lesson) -> Vec<Check> {
         RUNTIME.block_on(starters::serves_its_page(&program))
     });
     checks.extend(bad_input_checks(lesson));
+    if lesson.number == lesson_06::LESSON.number {
+        checks.extend(page_checks(lesson));
+    }
     checks
+}
+
+/// The page of lesson 6 is given, so that no exercise looks at it.
+fn page_checks(lesson: &'static Lesson) -> [Check; 2] {
+    let finished = Check::new("solution-6-page-shows-both-namespaces", move |programs| {
+        is_held(programs.path("solution", lesson)?, &lesson_06::PAGE)
+    });
+    let starter =
+        Check::new(
+            "solution-6-starter-page-connects",
+            move |programs| match starters::changed(lesson) {
+                Some(reason) => Ok(Completion::ignored_with(reason)),
+                None => is_held(programs.path("lesson", lesson)?, &lesson_06::STARTERS_PAGE),
+            },
+        );
+    [finished, starter]
+}
+
+/// A conversation without an accepted transcript goes on to its end.
+fn is_held(program: PathBuf, exercise: &Exercise) -> Result<Completion, String> {
+    if let Some(reason) = exercise.needs.missing() {
+        return ignored_or_failed(reason);
+    }
+    let held = RUNTIME.block_on(hold(&Program::Built(program), exercise))?;
+    match held.stop {
+        Some(Stop(reason)) => Err(format!("{reason}\n\n{}", held.transcript)),
+        None if held.transcript.contains("script threw") => Err(held.transcript),
+        None => Ok(Completion::Completed),
+    }
+}
+
+/// What is missing here is an error in CI.
+fn ignored_or_failed(reason: String) -> Result<Completion, String> {
+    if is_ci() {
+        Err(reason)
+    } else {
+        Ok(Completion::ignored_with(reason))
+    }
 }
 
 /// The solution's conversation is the accepted one.
@@ -143,14 +209,8 @@ fn passes(
     lesson: &'static Lesson,
     exercise: &'static Exercise,
 ) -> Result<Completion, String> {
-    if exercise.in_browser
-        && let Err(reason) = browser::find()
-    {
-        return if is_ci() {
-            Err(reason)
-        } else {
-            Ok(Completion::ignored_with(reason))
-        };
+    if let Some(reason) = exercise.needs.missing() {
+        return ignored_or_failed(reason);
     }
     let program = Program::Built(programs.path("solution", lesson)?);
     let Held {
@@ -214,4 +274,22 @@ fn bad_input_checks(lesson: &'static Lesson) -> Vec<Check> {
             })
         })
         .collect()
+}
+
+/// What a fault leaves behind in a finished lesson.
+fn leaves_nothing_behind(
+    programs: &Programs,
+    lesson: &Lesson,
+    needs: Need,
+    fault: impl AsyncFnOnce(&Program) -> Result<(), String>,
+) -> Result<Completion, String> {
+    if let Some(reason) = needs.missing() {
+        return ignored_or_failed(reason);
+    }
+    if let Some(reason) = resources::missing() {
+        return Ok(Completion::ignored_with(reason));
+    }
+    let program = Program::Built(programs.path("solution", lesson)?);
+    RUNTIME.block_on(fault(&program))?;
+    Ok(Completion::Completed)
 }

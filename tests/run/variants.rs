@@ -11,7 +11,8 @@
 //! ```
 //!
 //! and, where the fault is a race that may go well now and then, `Race: yes`:
-//! then it may pass once, but not five times in a row.
+//! then it may pass once, but not five times in a row. Where other exercises
+//! need what is broken, `Also: 4.3 4.5` names those that may fail as well.
 
 use std::env;
 use std::fs;
@@ -22,7 +23,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anstream::adapter::strip_str;
 use diffy::Patch;
-use graders::browser;
 use graders::building::{Built, run as run_cargo};
 use graders::grading::{Verdict, grade};
 use graders::harness::{arguments, asked_for, is_ci, run};
@@ -125,6 +125,8 @@ struct Variant {
 /// What is wrong with a server, and how that is told.
 struct Fault {
     exercise: Number,
+    /// Exercises that need what is broken, so that they may fail as well.
+    also: Vec<Number>,
     says: String,
     /// How often it may be tried until it shows.
     tries: usize,
@@ -136,9 +138,16 @@ impl Variant {
         self.fault.is_none()
     }
 
+    /// Whether an exercise may fail for the fault of another one.
+    fn may_fail(&self, exercise: Number) -> bool {
+        let fault = self.fault.as_ref();
+        fault.is_some_and(|fault| fault.also.contains(&exercise))
+    }
+
     /// Grades every exercise, and compares the verdicts with what is known.
     fn judge(&self, built: &[Built]) -> Result<Completion, Failed> {
-        if let Err(reason) = browser::find() {
+        let exercises = self.lesson.exercises.iter();
+        if let Some(reason) = exercises.clone().find_map(|one| one.needs.missing()) {
             return if is_ci() {
                 Err(reason.into())
             } else {
@@ -157,6 +166,9 @@ impl Variant {
         let mut caught = false;
         for exercise in self.lesson.exercises {
             let number = exercise.number;
+            if self.may_fail(number) {
+                continue;
+            }
             let fault = self.fault.as_ref().filter(|fault| fault.exercise == number);
             let mut verdict = grade(&program, self.lesson, exercise);
             for _ in 1..fault.map_or(1, |fault| fault.tries) {
@@ -229,13 +241,17 @@ fn read(lesson: &'static Lesson, path: &Path) -> Result<Variant, String> {
         line.map(str::trim).ok_or(lacks(label))
     };
     let (head, _) = text.split_once("--- ").ok_or(lacks("a patch"))?;
+    let number = |word: &str| {
+        let number = word.parse();
+        number.map_err(|_| lacks("the number of an exercise"))
+    };
+    let also = line("Also:").unwrap_or_default().split_whitespace();
     Ok(Variant {
         name: name("wrong", rest),
         lesson,
         fault: Some(Fault {
-            exercise: line("Wrong:")?
-                .parse()
-                .map_err(|_| lacks("the number of an exercise"))?,
+            exercise: number(line("Wrong:")?)?,
+            also: also.map(number).collect::<Result<_, _>>()?,
             says: line("Says:")?.to_string(),
             tries: if line("Race:").is_ok() { 5 } else { 1 },
             patch: text[head.len()..].to_string(),

@@ -1,10 +1,13 @@
 //! `cargo test --test verdicts`: what a learner is told. Copies the workbook,
 //! works on the lessons as a learner would, and reads what `cargo test` says.
 
+mod copied;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
+use copied::{Copied, copy, said, write};
 use graders::harness::{arguments, run};
 use graders::lesson::{LESSONS, workbook};
 use libtest_mimic::Trial;
@@ -32,11 +35,6 @@ fn main() -> ExitCode {
     run(&arguments, trials).exit_code()
 }
 
-/// A copy of the workbook, to work on.
-struct Copied {
-    folder: PathBuf,
-}
-
 /// What a run of cargo test said, and how it ended.
 struct Said {
     words: String,
@@ -44,45 +42,6 @@ struct Said {
 }
 
 impl Copied {
-    /// The workbook as it is; what an earlier check has changed is as before.
-    fn new() -> Result<Self, String> {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("workbook");
-        for part in [
-            "Cargo.toml",
-            "Cargo.lock",
-            "lessons",
-            "solutions",
-            "book/src",
-            "book/drawing",
-            "tests",
-        ] {
-            copy(&workbook().join(part), &folder.join(part))?;
-        }
-        let copied = Self { folder };
-        // Somebody may be at work here: the lessons of the copy begin as starters.
-        for lesson in LESSONS {
-            copied.git_checkout(&lesson.starter_folder())?;
-        }
-        Ok(copied)
-    }
-
-    /// Writes a folder as it was committed.
-    fn git_checkout(&self, part: &Path) -> Result<(), String> {
-        for entry in fs::read_dir(workbook().join(part)).map_err(said)?.flatten() {
-            let file = part.join(entry.file_name());
-            let name = format!("HEAD:{}", file.to_string_lossy().replace('\\', "/"));
-            let output = Command::new("git")
-                .current_dir(workbook())
-                .args(["show", &name])
-                .output()
-                .map_err(said)?;
-            if output.status.success() {
-                write(&self.folder.join(&file), &output.stdout)?;
-            }
-        }
-        Ok(())
-    }
-
     fn solve(&self) -> Result<(), String> {
         for lesson in LESSONS {
             let from = workbook().join(lesson.solution_folder());
@@ -249,29 +208,4 @@ fn snapshots(copied: &Copied) -> Result<Vec<(PathBuf, String)>, String> {
     }
     all.sort();
     Ok(all)
-}
-
-/// Copies a file, or a folder with what is in it.
-fn copy(from: &Path, to: &Path) -> Result<(), String> {
-    if !from.is_dir() {
-        return write(to, &fs::read(from).map_err(said)?);
-    }
-    for entry in fs::read_dir(from).map_err(said)?.flatten() {
-        copy(&entry.path(), &to.join(entry.file_name()))?;
-    }
-    Ok(())
-}
-
-/// Writes a file, unless it is so already: cargo builds again what is newer.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
-    if fs::read(path).is_ok_and(|there| there == bytes) {
-        return Ok(());
-    }
-    let folder = path.parent().unwrap_or(path);
-    fs::create_dir_all(folder).map_err(said)?;
-    fs::write(path, bytes).map_err(said)
-}
-
-fn said(error: impl ToString) -> String {
-    error.to_string()
 }

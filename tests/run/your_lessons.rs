@@ -222,8 +222,8 @@ fn conclude(verdict: Verdict, demanded: bool) -> Result<Completion, Failed> {
         Verdict::Passed => Ok(Completion::Completed),
         Verdict::NotStarted(place) => calm(format!("not started: {place} is still a hole")),
         Verdict::WaitsFor(other, place) => calm(format!("waits for {other}: {place}")),
-        Verdict::NoBrowser(reason) if is_ci() => Err(reason.into()),
-        Verdict::NoBrowser(reason) => Ok(Completion::ignored_with(reason)),
+        Verdict::Missing(reason) if is_ci() => Err(reason.into()),
+        Verdict::Missing(reason) => Ok(Completion::ignored_with(reason)),
         Verdict::DoesNotCompile(words) | Verdict::Wrong(words) => Err(words.into()),
     }
 }

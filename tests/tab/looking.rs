@@ -58,6 +58,12 @@ impl Tab<'_> {
         Ok(())
     }
 
+    /// Waits until the tab is at this path, with whatever follows it, and writes down where it is then.
+    pub async fn path_becomes(&self, expected: &str) -> Step {
+        let path = "location.pathname + location.search + location.hash";
+        self.becomes("html", "path", path, &json!(expected)).await
+    }
+
     /// Waits until an element reads as expected, and writes down what it reads then.
     pub async fn text_becomes(&self, selector: &str, expected: &str) -> Step {
         let wanted = json!(expected);

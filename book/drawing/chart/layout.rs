@@ -181,7 +181,7 @@ impl Layout {
     }
 
     /// The whole chart, with what it shows in words.
-    pub fn finish(mut self, name: &str, alternative: &str) -> String {
+    pub fn finish(mut self, name: &str, server: &str, alternative: &str) -> String {
         for lane in self.lanes.clone() {
             self.end(&lane);
         }
@@ -190,7 +190,7 @@ impl Layout {
             let name = self.lanes[lane].clone();
             self.lifeline(self.x(lane), height, &name);
         }
-        self.lifeline(SERVER, height, "server");
+        self.lifeline(SERVER, height, server);
         let head = Head {
             name,
             alternative,

@@ -1,4 +1,4 @@
-//! The conversations that are recorded. In each of them a page in a real
+//! The conversations that are recorded. In most of them a page in a real
 //! browser hears of the same message; its loading is not in the recording.
 
 use std::time::Duration;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::forwarder::Forwarder;
-use super::{Recording, by_hand};
+use super::{Recording, by_hand, redis};
 
 /// Who sends the message.
 pub const SENDER: &str = "Ann";
@@ -32,13 +32,14 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 /// # Errors
 /// What did not go as it should.
 pub async fn record() -> Result<Vec<(&'static str, Recording)>, String> {
-    let programs = ["solution-1", "solution-2", "solution-3"].map(str::to_string);
+    let programs = ["solution-1", "solution-2", "solution-3", "solution-8"].map(str::to_string);
     let built = build(&programs);
-    let [pages, fetch, echo] = &programs;
-    let [pages, fetch, echo] = [
+    let [pages, fetch, echo, processes] = &programs;
+    let [pages, fetch, echo, processes] = [
         built.program(pages)?,
         built.program(fetch)?,
         built.program(echo)?,
+        built.program(processes)?,
     ]
     .map(Program::Built);
     let browser = Browser::start().await?;
@@ -50,6 +51,7 @@ pub async fn record() -> Result<Vec<(&'static str, Recording)>, String> {
         ("websocket", websocket(&browser, &echo).await?),
         ("hand", by_hand::greeting(&pages).await?),
         ("refusals", by_hand::refusals(&echo).await?),
+        ("redis", redis::one_chat(&processes).await?),
     ])
 }
 

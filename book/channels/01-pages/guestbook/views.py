@@ -14,11 +14,9 @@ ENTRIES = [
 ]
 
 
-# ANCHOR: hello
 def hello(request):
     name = request.GET.get("name", "stranger")
     return render(request, "guestbook/hello.html", {"name": name})
-# ANCHOR_END: hello
 
 
 # ANCHOR: guestbook

@@ -1,6 +1,5 @@
 """HTTP goes to Django's views, a WebSocket to its consumer."""
 
-# ANCHOR: asgi
 import os
 
 from channels.routing import ProtocolTypeRouter, URLRouter
@@ -18,4 +17,3 @@ application = ProtocolTypeRouter(
         "websocket": URLRouter(websocket_urlpatterns),
     }
 )
-# ANCHOR_END: asgi

@@ -5,11 +5,9 @@ from pathlib import Path
 WORKBOOK = Path(__file__).resolve().parents[4]
 
 ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
-# ANCHOR: settings
 # With daphne, first in the list, runserver speaks ASGI, and so WebSocket.
 INSTALLED_APPS = ["daphne", "channels", "chat"]
 ASGI_APPLICATION = "config.asgi.application"
-# ANCHOR_END: settings
 MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
 ROOT_URLCONF = "config.urls"
 TEMPLATES = [

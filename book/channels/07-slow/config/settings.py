@@ -1,0 +1,30 @@
+"""The settings of chapter 7."""
+
+from pathlib import Path
+
+WORKBOOK = Path(__file__).resolve().parents[4]
+
+ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
+# With daphne, first in the list, runserver speaks ASGI, and so WebSocket.
+INSTALLED_APPS = ["daphne", "channels", "chat"]
+ASGI_APPLICATION = "config.asgi.application"
+MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
+ROOT_URLCONF = "config.urls"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        # The page is the lesson's own: a browser does not see who serves it.
+        "DIRS": [WORKBOOK / "solutions" / "07-slow"],
+    },
+]
+
+# ANCHOR: layer
+# Within this process alone. At most 100 messages wait for each consumer, and
+# none for longer than 60 seconds; whoever has missed some is not told.
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels.layers.InMemoryChannelLayer",
+        "CONFIG": {"capacity": 100, "expiry": 60},
+    },
+}
+# ANCHOR_END: layer

@@ -1,0 +1,16 @@
+"""Which view answers which path."""
+
+from django.conf import settings
+from django.urls import path
+from django.views.generic import TemplateView
+from django.views.static import serve
+
+from chat.views import slow
+
+STYLE = {"path": "style.css", "document_root": settings.WORKBOOK / "lessons"}
+
+urlpatterns = [
+    path("", TemplateView.as_view(template_name="page.html")),
+    path("slow", slow),
+    path("style.css", serve, STYLE),
+]

@@ -1,0 +1,56 @@
+//! What a room may be called. Page and socket both ask here, and nowhere else.
+
+use std::fmt;
+
+use axum::{
+    extract::{FromRequestParts, Path},
+    http::{StatusCode, request::Parts},
+    response::{Html, IntoResponse, Response},
+};
+use serde::Serialize;
+use unicode_normalization::UnicodeNormalization;
+
+/// The name of a room: 1 to 64 letters, digits, `-` and `_`, of any script.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct RoomName(String);
+
+impl RoomName {
+    /// The name that a text is, if it is one.
+    pub fn parse(text: &str) -> Option<Self> {
+        // 로 may come as one character or as ㄹ and ㅗ: readers see no difference.
+        let name: String = text.nfc().collect();
+        let belongs = |one: char| {
+            // Many scripts write marks on their letters, as in हिन्दी.
+            let mark = unicode_normalization::char::is_combining_mark(one);
+            one.is_alphanumeric() || mark || one == '-' || one == '_'
+        };
+        if !(1..=64).contains(&name.chars().count()) || !name.chars().all(belongs) {
+            return None;
+        }
+        Some(Self(name))
+    }
+}
+
+impl fmt::Display for RoomName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// A handler that asks for a `RoomName` gets the one in its path. Where there
+/// is none, the answer is 404 and the handler is not called.
+impl<S: Send + Sync> FromRequestParts<S> for RoomName {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        match Path::<String>::from_request_parts(parts, state).await {
+            Ok(Path(text)) => RoomName::parse(&text).ok_or_else(no_such_room),
+            Err(_) => Err(no_such_room()),
+        }
+    }
+}
+
+fn no_such_room() -> Response {
+    let page = Html(include_str!("no_such_room.html"));
+    (StatusCode::NOT_FOUND, page).into_response()
+}
