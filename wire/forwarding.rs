@@ -119,6 +119,7 @@ async fn pass_on(
                 hear(Heard::Reset(side));
                 // The other side gets a reset too, and not an orderly end.
                 let _ = to.as_ref().set_zero_linger();
+                to.forget();
                 return Err(error);
             }
         }

@@ -9,7 +9,7 @@
 mod body;
 pub mod conversation;
 pub mod event;
-mod explained;
+pub mod explained;
 pub mod forwarding;
 mod frames;
 mod head;

@@ -1,0 +1,116 @@
+//! A client and a server that say what they are told to, with a forwarder between them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use wire::forwarding::forward;
+use wire::journal::Journal;
+use wire::printing::lines;
+use wire::side::Side;
+
+/// Nothing here takes so long unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Both ends of a forwarded connection.
+pub struct Peers {
+    pub journal: Arc<Journal>,
+    client: TcpStream,
+    server: TcpStream,
+}
+
+impl Peers {
+    pub async fn connect() -> Self {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let journal = Arc::new(Journal::default());
+        let hear = {
+            let journal = journal.clone();
+            move |connection, heard: wire::forwarding::Heard<'_>| journal.hear(connection, heard)
+        };
+        let server_address = server.local_addr().unwrap().to_string();
+        tokio::spawn(forward(listener, server_address, hear));
+        let client = TcpStream::connect(address).await.unwrap();
+        let (server, _) = timeout(PATIENCE, server.accept()).await.unwrap().unwrap();
+        Self {
+            journal,
+            client,
+            server,
+        }
+    }
+
+    /// One side sends bytes, and the other gets just these.
+    pub async fn says(&mut self, from: Side, bytes: impl AsRef<[u8]>) {
+        let bytes = bytes.as_ref();
+        let (sender, receiver) = self.both(from);
+        let mut received = vec![0; bytes.len()];
+        let both =
+            async { tokio::join!(sender.write_all(bytes), receiver.read_exact(&mut received)) };
+        let (sent, got) = timeout(PATIENCE, both).await.expect("all bytes come");
+        sent.unwrap();
+        got.unwrap();
+        assert!(
+            received == bytes,
+            "{from:?} said {bytes:?}, but {received:?} came"
+        );
+    }
+
+    /// One side sends bytes, each on its own.
+    pub async fn dribbles(&mut self, from: Side, bytes: impl AsRef<[u8]>) {
+        for byte in bytes.as_ref() {
+            self.says(from, [*byte]).await;
+        }
+    }
+
+    /// One side ends its half, and the other sees that.
+    pub async fn ends(&mut self, from: Side) {
+        let (sender, receiver) = self.both(from);
+        sender.shutdown().await.unwrap();
+        assert_eq!(
+            next(receiver).await,
+            Ok(Vec::new()),
+            "the end of {from:?} comes"
+        );
+    }
+
+    /// One side breaks off, and the other sees a reset, not an end.
+    pub async fn resets(mut self, from: Side) -> Arc<Journal> {
+        if from == Side::Server {
+            std::mem::swap(&mut self.client, &mut self.server);
+        }
+        self.client.set_zero_linger().unwrap();
+        drop(self.client);
+        let got = next(&mut self.server).await;
+        assert_eq!(got, Err(std::io::ErrorKind::ConnectionReset));
+        self.journal
+    }
+
+    fn both(&mut self, from: Side) -> (&mut TcpStream, &mut TcpStream) {
+        match from {
+            Side::Client => (&mut self.client, &mut self.server),
+            Side::Server => (&mut self.server, &mut self.client),
+        }
+    }
+
+    /// What was heard, as a transcript.
+    pub fn transcript(&self) -> String {
+        transcript(&self.journal)
+    }
+}
+
+/// What a journal has heard, as a transcript.
+pub fn transcript(journal: &Journal) -> String {
+    let kept = journal.subscribe().kept;
+    kept.iter().map(|news| lines(&news.event)).collect()
+}
+
+async fn next(stream: &mut TcpStream) -> Result<Vec<u8>, std::io::ErrorKind> {
+    let mut buffer = vec![0; 1024];
+    let read = timeout(PATIENCE, stream.read(&mut buffer)).await;
+    let length = read.expect("the end comes").map_err(|error| error.kind())?;
+    buffer.truncate(length);
+    Ok(buffer)
+}
