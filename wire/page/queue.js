@@ -1,0 +1,68 @@
+// What has come and is not shown yet: for a moment, or while the page is paused.
+
+/** These say what becomes of a lane: they count even if their rows are gone. */
+const LIFELINES = new Set(['opened', 'upgrade', 'ended', 'reset']);
+
+export class Queue {
+  #most;
+  #messages = new Map();
+  #about = null;
+  #gone = 0;
+  #lifelines = [];
+  #notes = 0;
+
+  constructor(most) {
+    this.#most = most;
+  }
+
+  get size() {
+    return this.#messages.size;
+  }
+
+  /** How many older ones there was no room for. */
+  get gone() {
+    return this.#gone;
+  }
+
+  add(message) {
+    if ('about' in message) {
+      // Everything that is kept comes again: what waited would be there twice.
+      this.#forget();
+      this.#about = message.about;
+    } else if ('missed' in message) {
+      this.#notes += 1;
+      this.#put(`missed-${this.#notes}`, message);
+    } else {
+      this.#put(message.id, message);
+    }
+  }
+
+  // A newer version of an event takes the place of the older one.
+  #put(id, message) {
+    this.#messages.set(id, message);
+    if (this.#messages.size <= this.#most) return;
+    const [oldestId, oldest] = this.#messages.entries().next().value;
+    this.#messages.delete(oldestId);
+    this.#gone += 1;
+    if (LIFELINES.has(oldest.kind)) this.#lifelines.push(oldest);
+  }
+
+  /** All that has come, in its order. */
+  take() {
+    const taken = {
+      about: this.#about,
+      messages: this.#messages,
+      gone: this.#gone,
+      lifelines: this.#lifelines,
+    };
+    this.#forget();
+    return taken;
+  }
+
+  #forget() {
+    this.#messages = new Map();
+    this.#about = null;
+    this.#gone = 0;
+    this.#lifelines = [];
+  }
+}
