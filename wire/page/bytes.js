@@ -3,8 +3,8 @@
 import { counted, element, hex, number } from './words.js';
 
 const FIRST = 2048;
-/** As many again each time somebody wants more: a page of 64 KiB at once would freeze. */
-const MORE = 8192;
+/** As many again each time somebody wants more: with 64 KiB at once the page would freeze. */
+const MORE = 4096;
 /** Each piece is left out by the browser while it is out of sight. */
 const PIECE = 512;
 const TINTS = 5;

@@ -14,8 +14,9 @@ const NARROWEST_LANE = 6;
 const MOST_OF_WIDTH = 0.25;
 /** A chart of few lanes keeps room for as many, so that labels stand still. */
 const FEWEST_LANES = 3;
-/** A number in the head wants that much, in pixels. */
-const WIDTH_OF_NUMBER = 16;
+/** A digit in the head wants that much, and the number some room around it, in pixels. */
+const WIDTH_OF_DIGIT = 8;
+const ROOM_AROUND_NUMBER = 6;
 
 /** These begin with a word that tells what they are. */
 const WITH_WORD = new Set(['request', 'response', 'upgrade', 'frame', 'control']);
@@ -36,6 +37,8 @@ export class Chart {
   #lastTop = 0;
   #drawnHeads = '';
   #drawnLane = '';
+  #width;
+  #areHeadsPlanned = false;
   #selected = null;
 
   /** `opened` gets the id of an event that somebody wants to see. */
@@ -52,7 +55,9 @@ export class Chart {
       // Who has marked a text wants to copy it.
       if (row && getSelection().isCollapsed) this.#open(row);
     });
+    this.#width = scroll.clientWidth;
     this.#watchScrolling();
+    this.#watchSizes();
   }
 
   get isEmpty() {
@@ -106,7 +111,6 @@ export class Chart {
     if (row === document.activeElement) row.nextElementSibling?.focus({ preventScroll: true });
     row.remove();
     this.#rows.delete(id);
-    this.#roving.settle();
   }
 
   #row(entry) {
@@ -143,26 +147,39 @@ export class Chart {
     this.#fitLanes();
     this.#roving.settle();
     if (this.#follow.checked) this.#scrollToEnd();
-    this.#drawHeads();
+    this.#planHeads();
   }
 
   #fitLanes() {
     const columns = Math.max(this.#lanes.most, FEWEST_LANES);
-    const fitting = Math.floor((this.#scroll.clientWidth * MOST_OF_WIDTH) / columns);
+    const fitting = Math.floor((this.#width * MOST_OF_WIDTH) / columns);
     const lane = Math.max(NARROWEST_LANE, Math.min(WIDEST_LANE, fitting));
     const drawn = `${columns} ${lane}`;
     if (drawn === this.#drawnLane) return;
     this.#drawnLane = drawn;
     this.#scroll.style.setProperty('--columns', columns);
     this.#scroll.style.setProperty('--lane', `${lane}px`);
-    this.#scroll.classList.toggle('narrow-lanes', lane < WIDTH_OF_NUMBER);
+    this.#scroll.classList.toggle('narrow', lane < 2 * WIDTH_OF_DIGIT);
+    // Lanes have their narrowest width, and are too many: page.css puts labels on them.
+    this.#scroll.classList.toggle('crowded', columns * lane > this.#width / 3);
+  }
+
+  // To ask which row is on top costs a layout: once for each frame is enough.
+  #planHeads() {
+    if (this.#areHeadsPlanned) return;
+    this.#areHeadsPlanned = true;
+    requestAnimationFrame(() => {
+      this.#areHeadsPlanned = false;
+      this.#drawHeads();
+    });
   }
 
   // The head names the lanes of the topmost row that is seen.
   #drawHeads() {
     const lines = this.#linesOf.get(this.#topRow()) ?? this.#lanes.now();
     const lane = parseFloat(this.#scroll.style.getPropertyValue('--lane'));
-    const every = Math.ceil(WIDTH_OF_NUMBER / lane);
+    const digits = Math.max(1, ...lines.map((line) => String(line.connection).length));
+    const every = Math.ceil((digits * WIDTH_OF_DIGIT + ROOM_AROUND_NUMBER) / lane);
     const named = lines.filter((line) => line.above && line.column % every === 0);
     const drawn = named.map((line) => `${line.column}:${line.connection}:${line.above}`).join(' ');
     if (drawn === this.#drawnHeads) return;
@@ -190,18 +207,22 @@ export class Chart {
       if (scroll.scrollTop < this.#lastTop && !atEnd) this.#follow.checked = false;
       if (scroll.scrollTop > this.#lastTop && atEnd) this.#follow.checked = true;
       this.#lastTop = scroll.scrollTop;
-      this.#drawHeads();
+      this.#planHeads();
     }, { passive: true });
     this.#follow.addEventListener('change', () => {
       if (this.#follow.checked) this.#scrollToEnd();
     });
-    // Rows that come into view get their real height only then.
+  }
+
+  // Rows that come into view get their real height only then.
+  #watchSizes() {
     const observer = new ResizeObserver(() => {
+      this.#width = this.#scroll.clientWidth;
       this.#fitLanes();
       if (this.#follow.checked) this.#scrollToEnd();
-      this.#drawHeads();
+      this.#planHeads();
     });
-    observer.observe(scroll);
+    observer.observe(this.#scroll);
     observer.observe(this.#list);
   }
 }

@@ -28,6 +28,8 @@ const detail = new Detail(find('#detail'), (id) => {
 
 /** What the chart can show, by id: an event with how it changed its connection, or a gap. */
 const kept = new Map();
+/** Events that are gone, but of which newer versions may come. */
+const gone = new Set();
 let about = null;
 let forgotten = 0;
 let gaps = 0;
@@ -59,11 +61,11 @@ function apply() {
   const came = queue.take();
   if (came.about) begin(came.about);
   forgotten += came.gone;
-  for (const event of came.lifelines) connections.note(event);
+  for (const event of came.dropped) drop(event);
   const fresh = [];
   for (const message of came.messages.values()) take(message, fresh);
   forgetOldest();
-  const isNew = came.about || came.lifelines.length > 0;
+  const isNew = came.about || came.dropped.length > 0;
   if (isNew) redraw();
   else chart.add(fresh.filter((entry) => kept.has(entry.id) && isShown(entry)));
   connections.draw();
@@ -76,6 +78,9 @@ function take(message, fresh) {
     keep({ id: `gap-${gaps}`, missed: message.missed }, fresh);
   } else if (cleared.has(message)) {
     connections.note(message);
+  } else if (gone.has(message.id)) {
+    if (message.done) gone.delete(message.id);
+    detail.update(message);
   } else if (kept.has(message.id)) {
     kept.get(message.id).event = message;
     chart.replace(message);
@@ -91,13 +96,20 @@ function keep(entry, fresh) {
   fresh.push(entry);
 }
 
+function drop(event) {
+  connections.note(event);
+  if (!event.done) gone.add(event.id);
+}
+
 function forgetOldest() {
   for (const [id, entry] of kept) {
     if (kept.size <= MOST) return;
     kept.delete(id);
     chart.remove(id);
     forgotten += 1;
-    if (entry.event) connections.count(entry.event.connection, -1);
+    if (!entry.event) continue;
+    connections.count(entry.event.connection, -1);
+    if (!entry.event.done) gone.add(id);
   }
 }
 
@@ -106,6 +118,7 @@ function begin(newAbout) {
   about = newAbout;
   forgotten = about.forgotten;
   kept.clear();
+  gone.clear();
   connections.forgetAll();
   tellAbout();
 }

@@ -1,6 +1,6 @@
 // What has come and is not shown yet: for a moment, or while the page is paused.
 
-/** These say what becomes of a lane: they count even if their rows are gone. */
+/** These say what becomes of a lane. */
 const LIFELINES = new Set(['opened', 'upgrade', 'ended', 'reset']);
 
 export class Queue {
@@ -8,7 +8,7 @@ export class Queue {
   #messages = new Map();
   #about = null;
   #gone = 0;
-  #lifelines = [];
+  #dropped = [];
   #notes = 0;
 
   constructor(most) {
@@ -44,16 +44,16 @@ export class Queue {
     const [oldestId, oldest] = this.#messages.entries().next().value;
     this.#messages.delete(oldestId);
     this.#gone += 1;
-    if (LIFELINES.has(oldest.kind)) this.#lifelines.push(oldest);
+    if (matters(oldest)) this.#dropped.push(oldest);
   }
 
-  /** All that has come, in its order. */
+  /** All that has come, in its order; `dropped` are those gone ones that matter later. */
   take() {
     const taken = {
       about: this.#about,
       messages: this.#messages,
       gone: this.#gone,
-      lifelines: this.#lifelines,
+      dropped: this.#dropped,
     };
     this.#forget();
     return taken;
@@ -63,6 +63,11 @@ export class Queue {
     this.#messages = new Map();
     this.#about = null;
     this.#gone = 0;
-    this.#lifelines = [];
+    this.#dropped = [];
   }
+}
+
+// A lane goes on without its row, and an event that has not ended will be told again.
+function matters(message) {
+  return LIFELINES.has(message.kind) || message.done === false;
 }

@@ -24,8 +24,10 @@ export function direction(event) {
   return event.from === 'client' ? 'client to server' : 'server to client';
 }
 
+const NUMBERS = new Intl.NumberFormat('en');
+
 export function number(count) {
-  return count.toLocaleString('en');
+  return NUMBERS.format(count);
 }
 
 /** "1 byte", "2 bytes", "1,024 bytes". */
