@@ -392,6 +392,7 @@ function fieldRow(field, index, tint, hasBits) {
 }
 
 function placeInWords({ name, from, to }, bytes) {
+  if (from === to) return `${name}: no bytes`;
   const first = [...bytes.subarray(from, Math.min(to, from + MOST_REPEATED))].map(hex).join(' ');
   const more = to - from > MOST_REPEATED ? ' ...' : '';
   const place = to - from === 1 ? `byte ${number(from)}` : `bytes ${number(from)} to ${number(to - 1)}`;
