@@ -123,7 +123,7 @@ impl Purpose {
             ("mdbook", "serve") => Purpose::Serve,
             ("cargo", "test") => Purpose::Grade,
             ("curl", _) => Purpose::Ask,
-            ("diff", _) => Purpose::Compare,
+            ("diff", _) | ("git", "diff") => Purpose::Compare,
             ("git", "checkout") => Purpose::BeginAgain,
             _ => Purpose::Other,
         }
