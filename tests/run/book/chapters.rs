@@ -1,8 +1,8 @@
 //! Every chapter has the same parts in the same order, and three hints for each
-//! of its exercises.
+//! of its exercises. The pages around the chapters know all lessons.
 
 use graders::chapter::anchor;
-use graders::lesson::Lesson;
+use graders::lesson::{LESSONS, Lesson};
 
 use super::check::{Check, told};
 use super::headings::{self, Heading};
@@ -12,11 +12,28 @@ use super::source_page::SourcePage;
 const ABOVE: [&str; 4] = ["broken", "idea", "conversation", "program"];
 const BELOW: [&str; 4] = ["traps", "wire", "channels", "read"];
 
+/// The page that says what each lesson brings, and the one that plans a course.
+const WELCOME: &str = "welcome";
+const TEACHERS: &str = "teachers";
+
+/// What stands in the schedule before the exercises of a session.
+const AT_THE_MACHINE: &str = "**At the machine:**";
+
 /// How many hints an exercise has.
 const HINTS: usize = 3;
 
 pub fn checks(pages: &[SourcePage]) -> Vec<Check> {
     let mut checks = Vec::new();
+    let around: [(&str, &str, fn(&SourcePage) -> Vec<String>); 2] = [
+        (WELCOME, "book-welcome-names-every-lesson", not_named),
+        (TEACHERS, "book-teachers-plan-every-exercise", not_planned),
+    ];
+    for (page, name, faults) in around {
+        let missing = format!("book/src/en/{page}.md is missing: write it");
+        let page = pages.iter().find(|with_name| with_name.name == page);
+        let page = page.cloned().ok_or(missing);
+        checks.push(Check::new(name, move || told(faults(&page?))));
+    }
     for page in pages {
         let Some(lesson) = page.lesson() else {
             continue;
@@ -34,6 +51,63 @@ pub fn checks(pages: &[SourcePage]) -> Vec<Check> {
         ));
     }
     checks
+}
+
+/// The lessons to which the table of what is built has no row.
+fn not_named(page: &SourcePage) -> Vec<String> {
+    let has_row = |lesson: &Lesson| {
+        let row = format!(
+            "| [{} {}]({}.md) |",
+            lesson.number, lesson.title, lesson.name
+        );
+        page.text.contains(&row)
+    };
+    let missing = LESSONS.iter().filter(|lesson| !has_row(lesson));
+    let faults = missing.map(|lesson| {
+        format!(
+            "{}: the table has no row for lesson {}: begin one with `| [{} {}]({}.md) |`",
+            page.place(1),
+            lesson.number,
+            lesson.number,
+            lesson.title,
+            lesson.name
+        )
+    });
+    faults.collect()
+}
+
+/// The exercises that the schedule does not give to exactly one session.
+fn not_planned(page: &SourcePage) -> Vec<String> {
+    let sessions = page.text.split(AT_THE_MACHINE).skip(1);
+    let sessions = sessions.map(|rest| rest.split("<br>").next().unwrap_or_default());
+    let planned: Vec<&str> = sessions
+        .flat_map(|exercises| exercises.split(','))
+        .map(|exercise| exercise.trim().trim_end_matches('.'))
+        .collect();
+    let exercises = LESSONS.iter().flat_map(|lesson| lesson.exercises);
+    let numbers: Vec<String> = exercises
+        .map(|exercise| exercise.number.to_string())
+        .collect();
+    let mut faults = Vec::new();
+    for number in &numbers {
+        let sessions = planned.iter().filter(|planned| *planned == number).count();
+        if sessions != 1 {
+            faults.push(format!(
+                "{}: the schedule has exercise {number} in {sessions} sessions: name it behind \
+                 `{AT_THE_MACHINE}` of one",
+                page.place(1)
+            ));
+        }
+    }
+    for planned in planned {
+        if !numbers.iter().any(|number| number == planned) {
+            faults.push(format!(
+                "{}: the schedule names `{planned}`, which is no exercise: take it away",
+                page.place(1)
+            ));
+        }
+    }
+    faults
 }
 
 /// The parts that a chapter lacks, has in another order, or has without a reason.

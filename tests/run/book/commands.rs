@@ -277,7 +277,13 @@ fn grades(copied: &Copied, words: &str) -> Result<(), String> {
 
 /// It finds differences, and shows them.
 fn compares(copied: &Copied, words: &str) -> Result<(), String> {
-    run(copied, words)?.must_end_with(1)
+    let ran = run(copied, words)?;
+    ran.must_end_with(1)?;
+    // git ends with 1, too, where a folder is not there.
+    if ran.stdout.is_empty() {
+        return Err(format!("it must show differences:\n{}", ran.stderr));
+    }
+    Ok(())
 }
 
 /// It brings back what was committed, in a repository of its own.
@@ -299,7 +305,8 @@ fn begins_again(words: &str) -> Result<(), String> {
 
     let again = words.split_whitespace().last().unwrap_or_default();
     let file = folder.join(again).join("main.rs");
-    let begun = fs::read_to_string(&file).map_err(|error| format!("{again}/main.rs: {error}"))?;
+    let begun = fs::read_to_string(&file)
+        .map_err(|error| format!("{again}/main.rs: {error}: name a folder below lessons/"))?;
     fs::write(&file, format!("{begun}// Mine.\n")).map_err(said)?;
     end(Running::start(words, &folder, &[])?)?.must_end_with(0)?;
     if fs::read_to_string(&file).map_err(said)? == begun {

@@ -31,7 +31,7 @@ pub fn checks(pages: &[SourcePage]) -> Vec<Check> {
 
 /// What somebody has typed into blocks of code.
 fn typed(page: &SourcePage) -> Vec<String> {
-    let mut faults = Vec::new();
+    let mut faults = preformatted(page);
     for fence in all(page) {
         let place = page.place(fence.line);
         match fence.tag.as_deref() {
@@ -70,6 +70,29 @@ fn typed(page: &SourcePage) -> Vec<String> {
         );
     }
     faults
+}
+
+/// Blocks that are written in HTML, around the fences.
+fn preformatted(page: &SourcePage) -> Vec<String> {
+    let html = html(page).filter(|(_, html)| html.contains("<pre"));
+    let faults = html.map(|(line, _)| {
+        format!(
+            "{}: this block is a <pre>: write a fence instead, and an include in it",
+            page.place(line)
+        )
+    });
+    faults.collect()
+}
+
+/// What a page has in HTML, outside of code, each with its line.
+pub fn html(page: &SourcePage) -> impl Iterator<Item = (usize, String)> {
+    let events = Parser::new(&page.text).into_offset_iter();
+    events.filter_map(|(event, range)| match event {
+        Event::Html(html) | Event::InlineHtml(html) => {
+            Some((line_of(&page.text, range.start), html.to_lowercase()))
+        }
+        _ => None,
+    })
 }
 
 fn is_include(line: &str) -> bool {

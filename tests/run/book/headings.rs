@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use pulldown_cmark::{Event, Options, Parser, Tag};
 
 use super::check::{Check, told};
+use super::fences::html;
 use super::source_page::{SUMMARY, SourcePage, line_of};
 
 /// A heading of a page.
@@ -48,9 +49,33 @@ pub fn all(page: &SourcePage) -> Vec<Heading> {
 
 fn faults(page: &SourcePage) -> Vec<String> {
     let mut faults = Vec::new();
+    let is_heading = |html: &str| ('1'..='6').any(|level| html.contains(&format!("<h{level}")));
+    for (line, _) in html(page).filter(|(_, html)| is_heading(html)) {
+        faults.push(format!(
+            "{}: this heading is written in HTML: write it with #, and end it with {{#some-id}}",
+            page.place(line)
+        ));
+    }
     let mut seen = BTreeMap::new();
+    let mut above = 0;
     for heading in all(page) {
         let place = page.place(heading.line);
+        let level = heading.level;
+        if above == 0 && level != 1 {
+            faults.push(format!(
+                "{place}: the page begins with a heading of level {level}: let its title, with one #, be the first"
+            ));
+        } else if above > 0 && level == 1 {
+            faults.push(format!(
+                "{place}: this is a second title: write it with two #, or make a page of its own of it"
+            ));
+        } else if level > above + 1 {
+            faults.push(format!(
+                "{place}: a heading of level {level} stands below one of level {above}: write it with {} #",
+                above + 1
+            ));
+        }
+        above = level;
         let Some(id) = heading.id else {
             faults.push(format!(
                 "{place}: this heading has no id: end it with {{#some-id}}"

@@ -37,9 +37,43 @@ pub fn checks(pages: &[SourcePage], drafts: &[SourcePage]) -> Vec<Check> {
             told(unresolved(&page))
         })
     });
+    let held = pages.iter().cloned().map(|page| {
+        Check::new(
+            format!("book-{}-includes-what-runs", page.name),
+            move || told(not_held(&page)),
+        )
+    });
     let all = [pages, drafts].concat();
     let shown = Check::new("book-shows-every-anchor", move || told(not_shown(&all)?));
-    resolving.chain([shown]).collect()
+    resolving.chain(held).chain([shown]).collect()
+}
+
+/// Where files lie that are compiled, run, graded or generated.
+const HELD: &[&str] = &[
+    "lessons",
+    "solutions",
+    "tests",
+    "bench",
+    "book/channels",
+    // Held by figures.rs, and this page by attack.rs.
+    "book/src/drawn",
+    "book/src/en/examples/innerhtml.html",
+];
+
+/// The includes of a page whose file nobody runs: what is typed into a file
+/// beside the book is typed into the book.
+fn not_held(page: &SourcePage) -> Vec<String> {
+    let includes = includes(page).into_iter();
+    let loose = includes.filter(|include| !HELD.iter().any(|held| include.file.starts_with(held)));
+    let faults = loose.map(|include| {
+        format!(
+            "{}: `{}` includes a file that nothing runs or draws: include from solutions/, \
+             book/channels/ or book/src/drawn/",
+            page.place(include.line),
+            include.words
+        )
+    });
+    faults.collect()
 }
 
 /// The includes of a page whose part is not there.

@@ -116,7 +116,10 @@ fn each<'a>(
         let faults = found(page).into_iter();
         faults.map(|(part, fault)| format!("{}: {fault}", place(page, part)))
     });
-    faults.collect()
+    // mdBook writes a picture twice, small and to be looked at closely.
+    let mut faults: Vec<String> = faults.collect();
+    faults.dedup();
+    faults
 }
 
 fn left_over(rendered: &Rendered) -> Vec<String> {
@@ -182,10 +185,12 @@ fn from_outside(rendered: &Rendered) -> Vec<String> {
         outside.collect()
     });
     for (file, style) in &rendered.styles {
-        let addresses = style.split("url(").chain(style.split("@import")).skip(1);
-        for address in addresses {
-            let address = address.trim_start().trim_start_matches("url(");
-            let address = address.trim_start_matches(['"', '\'']);
+        // What is imported stands behind url( or in quotes.
+        let urls = style.split("url(").skip(1);
+        let imported = style.split("@import").skip(1).map(str::trim_start);
+        let imported = imported.filter(|rest| !rest.starts_with("url("));
+        for address in urls.chain(imported) {
+            let address = address.trim_start().trim_start_matches(['"', '\'']);
             if leads_outside(address) && !address.starts_with("data:") {
                 let end = address.find(['"', '\'', ')', ';']).unwrap_or(address.len());
                 faults.push(format!(
@@ -203,7 +208,7 @@ fn without_words(rendered: &Rendered) -> Vec<String> {
     each(rendered, |page| {
         let silent = page.without_words.iter().map(|tag| {
             let fault = format!(
-                "{tag} says nothing to who cannot see it: give an img an alt, an svg an \
+                "{tag} says nothing to somebody who cannot see it: give an img an alt, an svg an \
                  aria-labelledby or aria-label, an iframe a title"
             );
             (tag.as_str(), fault)

@@ -17,6 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(1200);
 /// How long a server may take to answer.
 const ANSWER: Duration = Duration::from_secs(30);
 
+/// How long to wait before one looks again.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
+
 /// A running command; dropping it ends it and its children.
 pub struct Running {
     process: Process,
@@ -99,7 +102,7 @@ impl Running {
                 text(&self.process.stderr)
             ));
         }
-        sleep(Duration::from_millis(20));
+        sleep(BETWEEN_LOOKS);
         Ok(())
     }
 }
@@ -114,9 +117,23 @@ fn address(output: &str) -> Option<&str> {
     })
 }
 
+/// Connects to a server, which may have said its address before it listens there.
+fn connect(address: &str) -> Result<TcpStream, String> {
+    let deadline = Instant::now() + ANSWER;
+    loop {
+        match TcpStream::connect(address) {
+            Ok(stream) => return Ok(stream),
+            Err(error) if Instant::now() > deadline => {
+                return Err(format!("it does not listen at {address}: {error}"));
+            }
+            Err(_) => sleep(BETWEEN_LOOKS),
+        }
+    }
+}
+
 /// Asks a server for its first page.
 pub fn answers(address: &str) -> Result<(), String> {
-    let mut stream = TcpStream::connect(address).map_err(said)?;
+    let mut stream = connect(address)?;
     stream.set_read_timeout(Some(ANSWER)).map_err(said)?;
     let request = format!("GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).map_err(said)?;
