@@ -1,5 +1,6 @@
 //! Each heading has an id of its own, which stays when its words change, and
-//! is the same in every language.
+//! is the same in every language. A page has one title, and no level is left out
+//! below it.
 
 use std::collections::BTreeMap;
 
