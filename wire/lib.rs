@@ -10,6 +10,7 @@ mod body;
 pub mod conversation;
 pub mod event;
 pub mod explained;
+mod files;
 pub mod forwarding;
 mod frames;
 mod head;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use axum::extract::{Path, State, WebSocketUpgrade};
-use axum::http::{StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router, middleware};
 use futures_util::SinkExt;
@@ -18,6 +18,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 
 use crate::explained::Explained;
+use crate::files::{file, page};
 use crate::journal::{BACKLOG, Journal, KEPT, News, Subscription};
 use crate::kept::BODY;
 use crate::visitors::only_from_here;
@@ -48,35 +49,12 @@ struct Watched {
 /// The page's server.
 pub fn app(journal: Arc<Journal>, about: About) -> Router {
     Router::new()
-        .route("/", get(async || Html(include_str!("page/index.html"))))
-        .route(
-            "/style.css",
-            get(async || css(include_str!("../lessons/style.css"))),
-        )
-        .route(
-            "/page.css",
-            get(async || css(include_str!("page/page.css"))),
-        )
-        .route(
-            "/page.js",
-            get(async || javascript(include_str!("page/page.js"))),
-        )
+        .route("/", get(page))
+        .route("/{file}", get(file))
         .route("/ws", get(enter))
         .route("/api/events/{id}", get(event))
         .layer(middleware::from_fn(only_from_here))
         .with_state(Arc::new(Watched { journal, about }))
-}
-
-fn css(text: &'static str) -> Response {
-    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], text).into_response()
-}
-
-fn javascript(text: &'static str) -> Response {
-    (
-        [(header::CONTENT_TYPE, "text/javascript; charset=utf-8")],
-        text,
-    )
-        .into_response()
 }
 
 /// An event with its bytes, explained.

@@ -1,1 +1,153 @@
+//! The command line: what it prints, what it keeps in files, and what it refuses.
 
+mod running;
+
+use std::io::{BufRead, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::process::Command;
+use std::thread;
+
+use running::{Wire, address};
+
+const REQUEST: &str =
+    "POST /api HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n{\"a\":1}";
+const RESPONSE: &str = "HTTP/1.1 201 Created\r\nLocation: /api/1\r\nContent-Length: 0\r\n\r\n";
+const TRANSCRIPT: &str = "\
+client-1  > POST /api
+              content-type: application/json
+              body: {\"a\":1}
+client-1  < 201 Created
+              location: /api/1
+";
+
+/// A server that gives each connection the same answer, and its address.
+fn server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = vec![0; REQUEST.len()];
+            stream.read_exact(&mut request).unwrap();
+            stream.write_all(RESPONSE.as_bytes()).unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+            // Until the client has ended, too.
+            let _ = stream.read(&mut [0]);
+        }
+    });
+    address
+}
+
+fn ask(address: &str) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(REQUEST.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert_eq!(answer, RESPONSE);
+}
+
+#[test]
+fn the_terminal_shows_the_notation_and_a_recording_shows_it_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("one.jsonl");
+    let file = file.to_str().unwrap();
+    let mut wire = Wire::start(&[
+        "--server",
+        &server(),
+        "--listen",
+        "0",
+        "--text",
+        "--save",
+        file,
+    ]);
+    ask(&address(&mut wire.stderr));
+    let mut printed = String::new();
+    for _ in TRANSCRIPT.lines() {
+        wire.stdout.read_line(&mut printed).unwrap();
+    }
+    assert_eq!(printed, TRANSCRIPT);
+    drop(wire);
+    let (stdout, stderr, code) = Wire::start(&["--open", file, "--text"]).end();
+    assert_eq!(
+        (stdout.as_str(), stderr.as_str(), code),
+        (TRANSCRIPT, "", Some(0))
+    );
+    // A recording is not written over.
+    let (_, stderr, code) = Wire::start(&["--listen", "0", "--page", "0", "--save", file]).end();
+    assert!(stderr.contains("Give --save another name"), "{stderr}");
+    assert_eq!(code, Some(1));
+}
+
+#[test]
+fn a_recording_of_the_book_can_be_opened() {
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../book/recordings/websocket.jsonl"
+    );
+    let (stdout, stderr, code) = Wire::start(&["--open", file, "--text"]).end();
+    assert_eq!((stderr.as_str(), code), ("", Some(0)));
+    for line in [
+        "client-1  > GET /ws/json, upgrade to WebSocket\n",
+        "client-1  < 101 Switching Protocols\n",
+        "client-1  > text {\"message\":",
+        "client-1  > close 1000\n",
+        "client-1  < close 1000\n",
+    ] {
+        assert!(stdout.contains(line), "{line}{stdout}");
+    }
+    let mut wire = Wire::start(&["--open", file, "--page", "0"]);
+    let address = address(&mut wire.stdout);
+    let mut stream = TcpStream::connect(&address).unwrap();
+    let request = format!("GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).unwrap();
+    assert!(page.starts_with("HTTP/1.1 200 OK"), "{page}");
+}
+
+#[test]
+fn what_is_in_the_way_is_said_with_the_way_out() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let broken = folder.path().join("broken.jsonl");
+    let line = "{\"connection\":1,\"at\":0,\"from\":\"client\",\"bytes\":\"\"}\n";
+    std::fs::write(&broken, format!("{line}nonsense\n")).unwrap();
+    let broken = broken.to_str().unwrap();
+    for (arguments, words) in [
+        (
+            vec!["--listen", &port],
+            "cargo run --bin wire -- --listen 9100",
+        ),
+        (
+            vec!["--listen", "0", "--page", &port],
+            "cargo run --bin wire -- --page 9101",
+        ),
+        (
+            vec!["--open", "nowhere.jsonl"],
+            "nowhere.jsonl cannot be read",
+        ),
+        (
+            vec!["--open", broken],
+            "line 2 is not from a recording of wire",
+        ),
+    ] {
+        let (_, stderr, code) = Wire::start(&arguments).end();
+        assert!(stderr.contains(words), "{arguments:?}: {stderr}");
+        assert_eq!((code, stderr.lines().count()), (Some(1), 1), "{stderr}");
+    }
+}
+
+#[test]
+fn the_help_says_what_to_do() {
+    let output = Command::new(env!("CARGO_BIN_EXE_wire"))
+        .arg("--help")
+        .output()
+        .unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    for option in [
+        "--server", "--listen", "--page", "--text", "--save", "--open",
+    ] {
+        assert!(help.contains(option), "{help}");
+    }
+}
