@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::room_name::RoomName;
 
 /// The namespaces. There are no others, and no client can make one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Namespace {
     /// Everybody speaks, and everybody hears.
@@ -17,7 +17,7 @@ pub enum Namespace {
 }
 
 /// Where something is said. The same name in another namespace is another place.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Place {
     pub ns: Namespace,
     pub room: RoomName,

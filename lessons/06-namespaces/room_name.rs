@@ -17,7 +17,6 @@ impl RoomName {
     pub fn parse(text: &str) -> Option<Self> {
         // 로 may come as one character or as ㄹ and ㅗ: readers see no difference.
         let name: String = text.nfc().collect();
-        // Exercise 5.3: what the page refuses, the socket refuses as well.
         let belongs = |one: char| {
             // Many scripts write marks on their letters, as in हिन्दी.
             let mark = unicode_normalization::char::is_combining_mark(one);

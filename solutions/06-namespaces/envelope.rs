@@ -8,7 +8,7 @@ use crate::room_name::RoomName;
 
 // ANCHOR: place
 /// The namespaces. There are no others, and no client can make one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Namespace {
     /// Everybody speaks, and everybody hears.
@@ -18,7 +18,7 @@ pub enum Namespace {
 }
 
 /// Where something is said. The same name in another namespace is another place.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Place {
     pub ns: Namespace,
     pub room: RoomName,

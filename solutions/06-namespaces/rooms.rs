@@ -1,6 +1,9 @@
 //! Every room in which somebody is.
 
-use std::{collections::BTreeMap, sync::Mutex};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Mutex,
+};
 
 use axum::extract::ws::Utf8Bytes;
 use serde_json::json;
@@ -19,13 +22,14 @@ const BACKLOG: usize = 256;
 /// The open rooms. Whoever holds a receiver of a room's channel is in the room.
 #[derive(Default)]
 pub struct Rooms {
-    open: Mutex<BTreeMap<Place, Sender<Utf8Bytes>>>,
+    open: Mutex<HashMap<Place, Sender<Utf8Bytes>>>,
 }
 // ANCHOR_END: rooms
 
 impl Rooms {
     /// Lets a client into a room, which opens with the first one.
     pub fn enter(&self, place: &Place) -> Receiver<Utf8Bytes> {
+        // Found and entered under one lock: in between, the room could be closed.
         let mut open = self.open.lock().unwrap();
         let room = open
             .entry(place.clone())
@@ -37,9 +41,10 @@ impl Rooms {
 
     /// All in this room hear it, and nobody else.
     pub fn say(&self, place: &Place, message: &ChatMessage) {
+        let text = push(place, "message", message);
         if let Some(room) = self.open.lock().unwrap().get(place) {
             // The only error is that nobody is here.
-            let _ = room.send(push(place, "message", message).into());
+            let _ = room.send(text.into());
         }
     }
 
@@ -48,17 +53,20 @@ impl Rooms {
         // Nobody enters between this client's leaving and the look at who is left.
         let mut open = self.open.lock().unwrap();
         drop(texts);
-        let Some(room) = open.get(place) else { return };
-        tell_online(place, room);
-        // Nobody is left, and neither is the room.
-        if room.receiver_count() == 0 {
-            open.remove(place);
+        let Entry::Occupied(room) = open.entry(place.clone()) else {
+            return;
+        };
+        let left = tell_online(place, room.get());
+        if left == 0 {
+            room.remove();
         }
     }
 }
 
-/// All in the room hear how many are there.
-fn tell_online(place: &Place, room: &Sender<Utf8Bytes>) {
-    let online = json!({ "online": room.receiver_count() });
-    let _ = room.send(push(place, "online", online).into());
+/// Counts who is in a room, and tells them.
+fn tell_online(place: &Place, room: &Sender<Utf8Bytes>) -> usize {
+    let online = room.receiver_count();
+    let text = push(place, "online", json!({ "online": online }));
+    let _ = room.send(text.into());
+    online
 }
