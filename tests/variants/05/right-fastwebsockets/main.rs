@@ -84,15 +84,13 @@ impl House {
         (room, place)
     }
 
-    /// Leaves, and says where the log ended then.
-    fn leave(&self, name: &str, room: Arc<Room>) -> u64 {
+    fn leave(&self, name: &str, room: Arc<Room>) {
         let mut rooms = self.0.lock().unwrap();
-        let last = room.leave();
+        room.leave();
         drop(room);
         if rooms.get(name).is_some_and(|room| room.strong_count() == 0) {
             rooms.remove(name);
         }
-        last
     }
 
     fn list(&self) -> Value {
@@ -172,15 +170,16 @@ impl Room {
         Place { log, next, client }
     }
 
-    /// Leaves, and says where the log ended when this client left.
-    fn leave(&self) -> u64 {
-        let mut last = 0;
+    fn leave(&self) {
         self.log.send_modify(|log| {
-            last = log.end;
             log.online -= 1;
             log.add_online();
         });
-        last
+    }
+
+    /// Where the log ends now.
+    fn end(&self) -> u64 {
+        self.log.borrow().end
     }
 
     fn say(&self, to: Option<u64>, text: &str) {
@@ -308,11 +307,12 @@ async fn visit(socket: UpgradeFut, house: Arc<House>, name: String) {
     let mut writing = spawn(write(writer, place, asides));
 
     let bye = listen(&mut reader, &room, client, &aside).await;
-    let last = house.leave(&name, room);
+    // Before the leaving, which is told to the others, and may end the room.
     if let Bye::Close(payload) = bye {
-        let goodbye = aside.send(Aside::Close(payload, last));
+        let goodbye = aside.send(Aside::Close(payload, room.end()));
         let _ = timeout(PATIENCE, goodbye).await;
     }
+    house.leave(&name, room);
     drop(aside);
     // What is left unread would make the kernel reset the connection.
     let _ = timeout(PATIENCE, copy(&mut reader.into_inner(), &mut sink())).await;
@@ -331,10 +331,8 @@ where
 {
     loop {
         select! {
-            line = place.line() => match line {
-                Some(line) => writer.write_frame(text(&line)).await?,
-                None => break,
-            },
+            // A goodbye goes before the line that says that this client is gone.
+            biased;
             aside = asides.recv() => match aside {
                 Some(Aside::Pong(payload)) => {
                     writer.write_frame(Frame::pong(payload.into())).await?;
@@ -348,6 +346,10 @@ where
                     writer.write_frame(Frame::close_raw(payload.into())).await?;
                     break;
                 }
+                None => break,
+            },
+            line = place.line() => match line {
+                Some(line) => writer.write_frame(text(&line)).await?,
                 None => break,
             },
         }
