@@ -140,6 +140,15 @@ async fn replies(talk: Conversation) -> Step {
     alice
         .ask_and_hear_how(with_ref(envelope(LOBBY, "leave"), 202))
         .await?;
+    talk.step("a room of the same name in the other namespace is another one");
+    let same_name = ("news", "alone");
+    for (event, reference) in [("leave", 203), ("join", 204), ("leave", 205)] {
+        let request = with_ref(envelope(same_name, event), reference);
+        alice.ask_and_hear_how(request).await?;
+        if event == "join" {
+            alice.hears(same_name).await?;
+        }
+    }
     talk.step("bob has heard nothing of that");
     bob.ask(message(LOBBY, "bob", "Quiet today.")).await?;
     bob.hears(LOBBY).await?;
@@ -259,10 +268,15 @@ async fn two_namespaces(talk: Conversation) -> Step {
     alice.ask(message(LOBBY, "alice", "Any news?")).await?;
     all_hear(LOBBY, [&mut alice, &mut carol]).await?;
 
-    talk.step("bob may not speak in the news, and carol may not either");
-    for member in [&mut bob, &mut carol] {
-        let lane = member.socket.lane.clone();
-        let said = message(NEWS, &lane, "I made this up.");
+    talk.step(
+        "nobody may speak in the news, neither inside nor outside, and whoever they say they are",
+    );
+    for (member, sender) in [
+        (&mut alice, "alice"),
+        (&mut bob, "bob"),
+        (&mut carol, "press"),
+    ] {
+        let said = message(NEWS, sender, "I made this up.");
         member.ask_and_hear_how(with_ref(said, "may I?")).await?;
     }
 
