@@ -78,10 +78,10 @@ async fn pages(talk: Conversation) -> Step {
 
     talk.step("Bob asks for another one, and clicks the button");
     let bob = talk.tab(&browser, "Bob's tab", "/").await?;
-    bob.type_into("#room-name-input", "my-room").await?;
+    bob.type_into("#room-name-input", "My-Room").await?;
     bob.click("#room-name-submit").await?;
-    bob.path_becomes("/chat/my-room").await?;
-    bob.text_becomes("#room-name", "my-room").await?;
+    bob.path_becomes("/chat/My-Room").await?;
+    bob.text_becomes("#room-name", "My-Room").await?;
     bob.socket_url(&talk).await?;
     bob.text_becomes("#connection", "connected").await?;
 
@@ -139,7 +139,7 @@ async fn names(talk: Conversation) -> Step {
     // One syllable: one character in NFC, two in NFD.
     let syllable_in_letters = "\u{1107}\u{1161}";
     for (what, name) in [
-        ("letters, a digit, - and _", in_path("My-room_2")),
+        ("letters, a digit, - and _", in_path("-My-room_2_")),
         ("Hangul", in_path(LOBBY_IN_HANGUL)),
         ("letters that carry marks", in_path("हिन्दी")),
         ("digits of another script", in_path("१२३")),
@@ -295,7 +295,7 @@ async fn meet(talk: &Conversation, arena: &str) -> Step {
         newcomer.send_quietly(&hello).await?;
         hears_at_last(&mut newcomer, &hello).await.or_else(|instead| {
             stop(format!(
-                "a newcomer came while the last one left the room, spoke, and got {instead} of it"
+                "a newcomer came while the last one left the room, spoke, and got {instead} in place of it"
             ))
         })?;
         let mut later = aside.socket("later", &path).await?;
@@ -308,7 +308,7 @@ async fn meet(talk: &Conversation, arena: &str) -> Step {
             hears_at_last(person, &hello).await.or_else(|instead| {
                 stop(format!(
                     "a newcomer came while the last one left the room, then another one came \
-                     and spoke: {who} got {instead} of it"
+                     and spoke: {who} got {instead} in place of it"
                 ))
             })?;
         }
@@ -338,8 +338,13 @@ async fn presence(talk: Conversation) -> Step {
     goes(&mut hangul, "carol").reset()?;
     tell(&mut hangul).await?;
 
-    joins(&talk, &mut hangul, "fred", LOBBY_IN_HANGUL).await?;
     joins(&talk, &mut capitals, "gina", "Lobby").await?;
+    talk.step("all leave Lobby, one after the other");
+    goes(&mut capitals, "dave").close(Some(1000)).await?;
+    tell(&mut capitals).await?;
+    goes(&mut capitals, "gina").close(Some(1000)).await?;
+    // Nobody is left to be told, and the other rooms go on.
+    joins(&talk, &mut hangul, "fred", LOBBY_IN_HANGUL).await?;
     joins(&talk, &mut lobby, "hugo", "lobby").await
 }
 
