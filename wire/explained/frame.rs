@@ -58,8 +58,8 @@ fn header_fields(begun: &Begun) -> Vec<Field> {
         }
     };
     let mask = match header.mask {
-        Some(_) => "the payload is masked, as a client's has to be (RFC 6455 5.1)",
-        None => "the payload is not masked, as a server's must not be (RFC 6455 5.1)",
+        Some(_) => "the payload is masked: clients have to (RFC 6455 5.1)",
+        None => "the payload is not masked: servers must not (RFC 6455 5.1)",
     };
     let mut fields = vec![
         bits("FIN", first, 0, 0b1000_0000, fin),

@@ -10,7 +10,7 @@ import { counted, element } from './words.js';
 
 /** So many events are kept, shown or not. */
 const MOST = 2000;
-/** A page in the background draws nothing, but goes on: as often as that, in milliseconds. */
+/** A page that is not seen gets no frames, but goes on: as often as that, in milliseconds. */
 const WITHOUT_FRAMES = 250;
 
 const find = (selector) => document.querySelector(selector);
@@ -35,6 +35,8 @@ let forgotten = 0;
 let gaps = 0;
 let isPaused = false;
 let isPlanned = false;
+let nextFrame;
+let withoutFrame;
 
 const beginAnew = listen(heard, (text, isOpen) => {
   if (status.textContent !== text) status.textContent = text;
@@ -51,12 +53,14 @@ function heard(message) {
 function plan() {
   if (isPlanned) return;
   isPlanned = true;
-  if (document.hidden) setTimeout(apply, WITHOUT_FRAMES);
-  else requestAnimationFrame(apply);
+  nextFrame = requestAnimationFrame(apply);
+  withoutFrame = setTimeout(apply, WITHOUT_FRAMES);
 }
 
 function apply() {
   isPlanned = false;
+  cancelAnimationFrame(nextFrame);
+  clearTimeout(withoutFrame);
   if (isPaused) return;
   const came = queue.take();
   if (came.about) begin(came.about);
