@@ -10,7 +10,7 @@ use tokio::sync::broadcast::{self, Receiver, Sender};
 use crate::conversation::Conversation;
 use crate::event::{Event, Told};
 use crate::forwarding::Heard;
-use crate::recording::Chunk;
+use crate::recording::{Chunk, in_tenths_of_milliseconds};
 
 /// How many events are kept.
 pub const KEPT: usize = 2000;
@@ -58,9 +58,9 @@ impl Default for Journal {
 }
 
 impl Journal {
-    /// Seconds since the beginning, with the digits that mean something.
+    /// Seconds since the beginning.
     pub fn now(&self) -> f64 {
-        (self.began.elapsed().as_secs_f64() * 1e4).round() / 1e4
+        in_tenths_of_milliseconds(self.began.elapsed())
     }
 
     /// Something happened on a connection just now.

@@ -24,10 +24,12 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::ser::{Formatter, Serializer};
 
+use crate::forwarding::Heard;
 use crate::side::Side;
 
 /// What one read from a connection gave.
@@ -102,7 +104,29 @@ impl Recording {
     }
 }
 
+/// Seconds, with the digits that mean something.
+pub fn in_tenths_of_milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e4).round() / 1e4
+}
+
 impl Chunk {
+    /// What is recorded of what was heard on a connection; not all is.
+    pub fn heard(connection: usize, at: f64, heard: Heard) -> Option<Self> {
+        let (from, bytes, reset) = match heard {
+            Heard::Bytes(from, bytes) => (from, bytes, false),
+            Heard::Ended(from) => (from, [].as_slice(), false),
+            Heard::Reset(from) => (from, [].as_slice(), true),
+            Heard::Opened | Heard::Unreachable(_) | Heard::Closed => return None,
+        };
+        Some(Self {
+            connection,
+            at,
+            from,
+            bytes: bytes.to_vec(),
+            reset,
+        })
+    }
+
     /// Reads a line of a recording.
     ///
     /// # Errors

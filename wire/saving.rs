@@ -7,7 +7,6 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::forwarding::Heard;
 use crate::recording::Chunk;
-use crate::side::Side;
 
 /// A recording that is being made.
 pub struct Saving {
@@ -32,15 +31,13 @@ impl Saving {
     /// Something happened on a connection, so many seconds after the beginning.
     /// Each line is written at once, so a recording that is broken off is whole lines.
     pub fn hear(&self, connection: usize, at: f64, heard: Heard) {
-        let (from, bytes, reset) = match heard {
-            Heard::Bytes(from, bytes) => (from, bytes, false),
-            Heard::Ended(from) => (from, [].as_slice(), false),
-            Heard::Reset(from) => (from, [].as_slice(), true),
-            Heard::Opened | Heard::Unreachable(_) | Heard::Closed => return,
+        let Some(chunk) = Chunk::heard(connection, at, heard) else {
+            return;
         };
-        let line = line(connection, at, from, bytes, reset);
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = file.as_mut().map(|file| file.write_all(line.as_bytes()));
+        let written = file
+            .as_mut()
+            .map(|file| file.write_all(chunk.line().as_bytes()));
         if let Some(Err(error)) = written {
             eprintln!(
                 "{} cannot be written any more: {error}. Forwarding goes on without it.",
@@ -49,15 +46,4 @@ impl Saving {
             *file = None;
         }
     }
-}
-
-fn line(connection: usize, at: f64, from: Side, bytes: &[u8], reset: bool) -> String {
-    let chunk = Chunk {
-        connection,
-        at,
-        from,
-        bytes: bytes.to_vec(),
-        reset,
-    };
-    chunk.line()
 }

@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use drawing::recording::conversations;
+use drawing::recording::{self, conversations};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -25,7 +25,7 @@ async fn main() -> ExitCode {
 async fn record() -> Result<usize, String> {
     let recordings = conversations::record().await?;
     for (name, recording) in &recordings {
-        recording.write(name)?;
+        recording::write(name, recording)?;
     }
     Ok(recordings.len())
 }

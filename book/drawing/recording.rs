@@ -1,259 +1,43 @@
-//! A recorded conversation: the bytes of each TCP connection, as they came.
-//!
-//! A recording is a text file, one JSON object a line, in the order in which
-//! the bytes came:
-//!
-//! ```json
-//! {"connection":1,"at":0.0123,"from":"client","bytes":"GET / HTTP/1.1\r\n..."}
-//! ```
-//!
-//! - `connection`: which TCP connection, counted from 1 in the order in which
-//!   they were first heard of;
-//! - `at`: seconds since the recording began;
-//! - `from`: who sent the bytes, `client` or `server`;
-//! - `bytes`: what one read from the connection gave. Each character is one
-//!   byte, U+0000 to U+00FF (ISO 8859-1), so that the heads of HTTP stay
-//!   readable and the frames of WebSocket exact. The line itself is ASCII: what
-//!   is not stands as `\u00XX`.
-//!
-//! The reads may be cut anywhere. Only the bytes of one side of one connection,
-//! one after the other, mean anything.
+//! The recorded conversations of the book, in `book/recordings`. What is in such
+//! a file, [`wire::recording`] tells; `cargo run --bin wire -- --open FILE` shows it.
 
 mod by_hand;
 pub mod conversations;
 mod forwarder;
 mod redis;
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::io;
 use std::path::PathBuf;
 
 use graders::lesson::workbook;
-use serde::{Deserialize, Serialize};
-use serde_json::ser::{Formatter, Serializer};
-
-/// Who sent some bytes.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Side {
-    Client,
-    Server,
-}
-
-/// What one read from a connection gave.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Chunk {
-    /// Which TCP connection, counted from 1.
-    pub connection: usize,
-    /// Seconds since the recording began.
-    pub at: f64,
-    pub from: Side,
-    pub bytes: Vec<u8>,
-}
-
-/// A chunk as a line of the file.
-#[derive(Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-struct Line {
-    connection: usize,
-    at: f64,
-    from: Side,
-    bytes: String,
-}
-
-/// All that one side of a connection sent, and all that the other did.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Connection {
-    pub client: Vec<u8>,
-    pub server: Vec<u8>,
-}
-
-/// A recorded conversation.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Recording {
-    pub chunks: Vec<Chunk>,
-}
+use wire::recording::Recording;
 
 /// The folder of the recordings.
 pub fn folder() -> PathBuf {
     workbook().join("book/recordings")
 }
 
-impl Recording {
-    /// Reads a recording of [`folder`].
-    ///
-    /// # Errors
-    /// The file, its line, and what is wrong with it.
-    pub fn read(name: &str) -> Result<Self, String> {
-        let path = folder().join(format!("{name}.jsonl"));
-        let text = fs::read_to_string(&path).map_err(|error| {
-            format!(
-                "{} cannot be read: {error}. `cargo run -p drawing --bin record` makes it.",
-                path.display()
-            )
-        })?;
-        Self::parse(&text).map_err(|reason| format!("{}, {reason}", path.display()))
-    }
-
-    /// Writes a recording into [`folder`].
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn write(&self, name: &str) -> Result<(), String> {
-        let path = folder().join(format!("{name}.jsonl"));
-        fs::write(&path, self.to_text())
-            .map_err(|error| format!("{} cannot be written: {error}", path.display()))
-    }
-
-    /// Reads the text of a recording.
-    ///
-    /// # Errors
-    /// The line that is no chunk, and why.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let lines = text.lines().enumerate();
-        let chunks = lines.map(|(index, line)| {
-            chunk(line).map_err(|reason| format!("line {}: {reason}", index + 1))
-        });
-        let chunks = chunks.collect::<Result<_, String>>()?;
-        Ok(Self { chunks })
-    }
-
-    /// The text of the recording.
-    pub fn to_text(&self) -> String {
-        self.chunks.iter().map(line).collect()
-    }
-
-    /// The bytes of each connection, in the order of their numbers.
-    pub fn connections(&self) -> Vec<Connection> {
-        let mut connections: BTreeMap<usize, Connection> = BTreeMap::new();
-        for chunk in &self.chunks {
-            let connection = connections.entry(chunk.connection).or_default();
-            match chunk.from {
-                Side::Client => connection.client.extend(&chunk.bytes),
-                Side::Server => connection.server.extend(&chunk.bytes),
-            }
-        }
-        connections.into_values().collect()
-    }
+/// Reads a recording of [`folder`].
+///
+/// # Errors
+/// The file, its line, and what is wrong with it.
+pub fn read(name: &str) -> Result<Recording, String> {
+    let path = folder().join(format!("{name}.jsonl"));
+    let text = fs::read_to_string(&path).map_err(|error| {
+        format!(
+            "{} cannot be read: {error}. `cargo run -p drawing --bin record` makes it.",
+            path.display()
+        )
+    })?;
+    Recording::parse(&text).map_err(|reason| format!("{}, {reason}", path.display()))
 }
 
-fn chunk(line: &str) -> Result<Chunk, String> {
-    let line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
-    let bytes = line.bytes.chars().map(u8::try_from);
-    let bytes = bytes
-        .collect::<Result<_, _>>()
-        .map_err(|_| "a character of `bytes` is above U+00FF, so it is no byte")?;
-    Ok(Chunk {
-        connection: line.connection,
-        at: line.at,
-        from: line.from,
-        bytes,
-    })
-}
-
-fn line(chunk: &Chunk) -> String {
-    let line = Line {
-        connection: chunk.connection,
-        at: chunk.at,
-        from: chunk.from,
-        bytes: chunk.bytes.iter().copied().map(char::from).collect(),
-    };
-    let mut text = Vec::new();
-    let mut serializer = Serializer::with_formatter(&mut text, Ascii);
-    line.serialize(&mut serializer)
-        .expect("numbers and texts make JSON, and memory can be written to");
-    text.push(b'\n');
-    String::from_utf8(text).expect("JSON is text")
-}
-
-/// JSON in ASCII: bytes from 7F on are not to be seen in a text, or end a line of it.
-struct Ascii;
-
-impl Formatter for Ascii {
-    fn write_string_fragment<W: io::Write + ?Sized>(
-        &mut self,
-        writer: &mut W,
-        fragment: &str,
-    ) -> io::Result<()> {
-        for character in fragment.chars() {
-            match character {
-                ' '..='~' => write!(writer, "{character}")?,
-                _ => write!(writer, "\\u{:04x}", u32::from(character))?,
-            }
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn every_byte() -> Chunk {
-        Chunk {
-            connection: 2,
-            at: 0.0123,
-            from: Side::Server,
-            bytes: (0..=u8::MAX).collect(),
-        }
-    }
-
-    #[test]
-    fn every_byte_comes_back_from_one_line_of_ascii() {
-        let recording = Recording {
-            chunks: vec![every_byte()],
-        };
-        let text = recording.to_text();
-        assert!(text.is_ascii(), "{text}");
-        assert_eq!(text.lines().count(), 1);
-        assert_eq!(Recording::parse(&text), Ok(recording));
-    }
-
-    #[test]
-    fn a_head_stays_readable() {
-        let chunk = Chunk {
-            connection: 1,
-            at: 1.5,
-            from: Side::Client,
-            bytes: b"GET / HTTP/1.1\r\n\r\n\xff".to_vec(),
-        };
-        assert_eq!(
-            line(&chunk),
-            r#"{"connection":1,"at":1.5,"from":"client","bytes":"GET / HTTP/1.1\r\n\r\n\u00ff"}"#
-                .to_string()
-                + "\n"
-        );
-    }
-
-    #[test]
-    fn a_connection_is_put_together_from_its_reads() {
-        let text = r#"{"connection":1,"at":0,"from":"client","bytes":"GE"}
-{"connection":2,"at":0,"from":"client","bytes":"x"}
-{"connection":1,"at":0,"from":"client","bytes":"T"}
-{"connection":1,"at":0,"from":"server","bytes":"OK"}"#;
-        let connections = Recording::parse(text).unwrap().connections();
-        assert_eq!(connections.len(), 2);
-        assert_eq!(connections[0].client, b"GET");
-        assert_eq!(connections[0].server, b"OK");
-        assert_eq!(connections[1].client, b"x");
-    }
-
-    #[test]
-    fn a_damaged_line_is_named() {
-        let good = r#"{"connection":1,"at":0,"from":"client","bytes":""}"#;
-        let damaged = [
-            "",
-            "{",
-            r#"{"connection":1,"at":0,"from":"client"}"#,
-            r#"{"connection":-1,"at":0,"from":"client","bytes":""}"#,
-            r#"{"connection":1,"at":0,"from":"nobody","bytes":""}"#,
-            r#"{"connection":1,"at":0,"from":"client","bytes":"","more":1}"#,
-            r#"{"connection":1,"at":0,"from":"client","bytes":"한"}"#,
-        ];
-        for bad in damaged {
-            let error = Recording::parse(&format!("{good}\n{bad}\n{good}")).unwrap_err();
-            assert!(error.starts_with("line 2: "), "{bad}: {error}");
-        }
-    }
+/// Writes a recording into [`folder`].
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write(name: &str, recording: &Recording) -> Result<(), String> {
+    let path = folder().join(format!("{name}.jsonl"));
+    fs::write(&path, recording.to_text())
+        .map_err(|error| format!("{} cannot be written: {error}", path.display()))
 }

@@ -68,7 +68,7 @@ fn add_head(anchors: &mut Anchors, name: &str, message: &Message) -> Result<(), 
 mod tests {
     use super::*;
     use crate::recorded::http::split;
-    use crate::recording::Connection;
+    use wire::recording::Connection;
 
     /// The key and the answer of RFC 6455 1.3.
     fn exchange(accept: &str) -> Exchange {

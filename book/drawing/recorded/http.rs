@@ -3,7 +3,9 @@
 
 use httparse::{EMPTY_HEADER, Header, Status};
 
-use crate::recording::{Connection, Recording};
+use wire::recording::Connection;
+
+use crate::recording;
 
 /// A head has no more header lines than this.
 const MOST_HEADERS: usize = 64;
@@ -69,7 +71,7 @@ pub struct Split {
 /// # Errors
 /// The recording that cannot be read, or is no HTTP.
 pub fn connections(recording: &str) -> Result<Vec<Split>, String> {
-    let connections = Recording::read(recording)?.connections();
+    let connections = recording::read(recording)?.connections();
     let splits = connections.iter().map(split);
     splits
         .collect::<Result<_, _>>()

@@ -3,11 +3,11 @@
 
 use super::anchors::Anchors;
 use crate::Drawn;
-use crate::recording::Recording;
+use crate::recording;
 
 /// `redis.txt`: the commands of a process, and what comes back.
 pub fn redis() -> Result<Drawn, String> {
-    let connections = Recording::read("redis")?.connections();
+    let connections = recording::read("redis")?.connections();
     let [connection] = connections.as_slice() else {
         return Err("redis: a process must have one connection".to_string());
     };

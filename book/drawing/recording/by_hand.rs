@@ -6,9 +6,10 @@ use graders::server::{Program, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use wire::recording::{Chunk, Connection, Recording};
+use wire::side::Side;
 
 use super::conversations::PATIENCE;
-use super::{Chunk, Connection, Recording, Side};
 use crate::recorded::http::split;
 
 /// A greeting in a script whose letters have more than one byte.
@@ -53,6 +54,7 @@ async fn say_each(program: &Program, requests: &[String]) -> Result<Recording, S
                 at: began.elapsed().as_secs_f64(),
                 from,
                 bytes,
+                reset: false,
             });
         };
         let mut connection = TcpStream::connect(&server.address)

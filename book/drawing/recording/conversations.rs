@@ -10,9 +10,10 @@ use graders::page::Page;
 use graders::server::{Program, Server};
 use serde_json::{Value, json};
 use tokio::time::timeout;
+use wire::recording::Recording;
 
 use super::forwarder::Forwarder;
-use super::{Recording, by_hand, redis};
+use super::{by_hand, redis};
 
 /// Who sends the message.
 pub const SENDER: &str = "Ann";

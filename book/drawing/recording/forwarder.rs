@@ -1,20 +1,18 @@
-//! A TCP forwarder that stands between a client and a server, passes every
-//! byte on as it came, and remembers it.
+//! Stands between a client and a server, and remembers what passed since a moment.
 
 use std::collections::HashMap;
 use std::io;
 use std::time::Instant;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-
-use super::{Chunk, Recording, Side};
+use wire::forwarding::{Heard, forward};
+use wire::recording::{Chunk, Recording, in_tenths_of_milliseconds};
+use wire::side::Side;
 
 /// What came since the recording began.
-struct Heard {
+struct Remembered {
     began: Instant,
     chunks: Vec<Chunk>,
 }
@@ -23,7 +21,7 @@ struct Heard {
 pub struct Forwarder {
     /// Its host and port, to be used in place of the server's.
     pub address: String,
-    heard: watch::Sender<Heard>,
+    heard: watch::Sender<Remembered>,
     accepting: JoinHandle<()>,
 }
 
@@ -35,11 +33,17 @@ impl Forwarder {
     pub async fn start(server: &str) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?.to_string();
-        let (heard, _) = watch::channel(Heard {
+        let (heard, _) = watch::channel(Remembered {
             began: Instant::now(),
             chunks: Vec::new(),
         });
-        let accepting = tokio::spawn(accept(listener, server.to_string(), heard.clone()));
+        let remember = {
+            let heard = heard.clone();
+            move |connection, what: Heard<'_>| {
+                heard.send_modify(|remembered| remembered.add(connection, what));
+            }
+        };
+        let accepting = tokio::spawn(forward(listener, server.to_string(), remember));
         Ok(Self {
             address,
             heard,
@@ -86,72 +90,18 @@ impl Drop for Forwarder {
     }
 }
 
-async fn accept(listener: TcpListener, server: String, heard: watch::Sender<Heard>) {
-    for connection in 1.. {
-        let Ok((client, _)) = listener.accept().await else {
-            return;
-        };
-        let server = server.clone();
-        let heard = heard.clone();
-        // When either side breaks off, both connections end, as one would have.
-        tokio::spawn(async move { forward(client, &server, connection, heard).await });
+impl Remembered {
+    fn add(&mut self, connection: usize, heard: Heard) {
+        let at = in_tenths_of_milliseconds(self.began.elapsed());
+        self.chunks.extend(Chunk::heard(connection, at, heard));
     }
-}
-
-async fn forward(
-    client: TcpStream,
-    server: &str,
-    connection: usize,
-    heard: watch::Sender<Heard>,
-) -> io::Result<()> {
-    let server = TcpStream::connect(server).await?;
-    for stream in [&client, &server] {
-        stream.set_nodelay(true)?;
-    }
-    let (from_client, to_client) = client.into_split();
-    let (from_server, to_server) = server.into_split();
-    let hear = |from, bytes: &[u8]| {
-        heard.send_modify(|heard| {
-            heard.chunks.push(Chunk {
-                connection,
-                at: in_tenths_of_milliseconds(heard.began),
-                from,
-                bytes: bytes.to_vec(),
-            });
-        });
-    };
-    tokio::try_join!(
-        pass_on(from_client, to_server, |bytes| hear(Side::Client, bytes)),
-        pass_on(from_server, to_client, |bytes| hear(Side::Server, bytes)),
-    )?;
-    Ok(())
-}
-
-/// Passes on until the end. What is passed on has been heard, so whoever sees
-/// its effect finds it in the recording.
-async fn pass_on(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
-    hear: impl Fn(&[u8]),
-) -> io::Result<()> {
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        let length = from.read(&mut buffer).await?;
-        if length == 0 {
-            return to.shutdown().await;
-        }
-        hear(&buffer[..length]);
-        to.write_all(&buffer[..length]).await?;
-    }
-}
-
-/// Seconds, with the digits that mean something.
-fn in_tenths_of_milliseconds(since: Instant) -> f64 {
-    (since.elapsed().as_secs_f64() * 1e4).round() / 1e4
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
     use super::*;
 
     /// Sends back what it gets, until the client has ended its side.
@@ -175,17 +125,6 @@ mod tests {
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.unwrap();
         answer
-    }
-
-    #[tokio::test]
-    async fn every_byte_is_passed_on_both_ways_and_remembered() {
-        let forwarder = Forwarder::start(&echo().await).await.unwrap();
-        let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(300_000).collect();
-        assert_eq!(say(&forwarder, &bytes).await, bytes);
-        let connections = forwarder.recording().connections();
-        assert_eq!(connections.len(), 1);
-        assert_eq!(connections[0].client, bytes);
-        assert_eq!(connections[0].server, bytes);
     }
 
     #[tokio::test]

@@ -5,8 +5,8 @@ use graders::redis_server::RedisServer;
 use graders::room::says;
 use graders::server::{Program, Server};
 use graders::socket::{Socket, json_of};
+use wire::recording::Recording;
 
-use super::Recording;
 use super::conversations::{MESSAGE, SENDER};
 use super::forwarder::Forwarder;
 
