@@ -17,7 +17,6 @@ mod head;
 pub mod journal;
 pub mod kept;
 mod notation;
-pub mod options;
 pub mod printing;
 pub mod recording;
 mod rules;

@@ -82,7 +82,7 @@ fn the_terminal_shows_the_notation_and_a_recording_shows_it_again() {
 fn a_recording_of_the_book_can_be_opened() {
     let file = concat!(
         env!("CARGO_MANIFEST_DIR"),
-        "/../book/recordings/websocket.jsonl"
+        "/../../book/recordings/websocket.jsonl"
     );
     let (stdout, stderr, code) = Wire::start(&["--open", file, "--text"]).end();
     assert_eq!((stderr.as_str(), code), ("", Some(0)));

@@ -1,5 +1,7 @@
 //! `wire`: a window between a browser and a lesson.
 
+mod options;
+
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
@@ -8,10 +10,10 @@ use std::process;
 use std::sync::Arc;
 
 use clap::Parser;
+use options::Options;
 use tokio::net::TcpListener;
 use wire::forwarding::{Heard, forward};
 use wire::journal::Journal;
-use wire::options::Options;
 use wire::printing::{lines, print};
 use wire::recording::Chunk;
 use wire::saving::Saving;
