@@ -20,7 +20,7 @@ use crate::room::{
     ALICE, BOB, CATCHING_UP, ON_THEIR_WAY, Room, hears, is_presence, number_of, says,
 };
 use crate::socket::{Socket, json_of, name_of};
-use crate::transcript::readable;
+use crate::transcript::{readable, short};
 
 /// The lesson and its exercises.
 pub const LESSON: Lesson = Lesson {
@@ -80,18 +80,17 @@ async fn somebody_asks_for_hard_work(talk: Conversation) -> Step {
         "alice says {ROUNDS} things, one after the other, before the first of them is answered"
     ));
     let mut rounds = 0;
-    let asking = asking.into_iter().map(|stream| Box::pin(status_of(stream)));
+    let asking = asking.into_iter().map(|stream| Box::pin(answer_of(stream)));
     let answered = select_all(asking);
     let mut answered = pin!(answered);
     while rounds < ROUNDS {
         select! {
             biased;
-            _ = &mut answered => {
+            (answer, ..) = &mut answered => {
                 let what = format!("{rounds} messages of {ROUNDS}, then the answer to /slow");
                 talk.transcript.received("alice", what);
-                return stop(format!(
-                    "/slow was answered when only {rounds} of alice's {ROUNDS} messages had gone round"
-                ));
+                is_a_hash(&talk, answer)?;
+                return stop(answered_too_early(rounds));
             }
             round = go_round(&mut room, rounds) => round?,
         }
@@ -102,23 +101,44 @@ async fn somebody_asks_for_hard_work(talk: Conversation) -> Step {
         talk.transcript.received(&person.lane, what);
     }
 
-    talk.step("then it is answered");
-    match timeout(SLOW, answered).await {
-        Ok((status, ..)) => {
-            talk.transcript.received("other", status);
-            Ok(())
+    talk.step("then both are answered");
+    let both = async {
+        let (first, _, others) = answered.await;
+        let mut answers = vec![first];
+        for other in others {
+            answers.push(other.await);
         }
+        answers
+    };
+    match timeout(SLOW, both).await {
+        Ok(answers) => answers
+            .into_iter()
+            .try_for_each(|answer| is_a_hash(&talk, answer)),
         Err(_) => stop(format!("no answer to /slow within {} s", SLOW.as_secs())),
     }
 }
 
-/// Asks by hand, so that the request is on its way before anything else is said.
+/// As few rounds as there are hashes: then one hash after the other kept the
+/// thread. Otherwise somebody was in too much of a hurry.
+fn answered_too_early(rounds: usize) -> String {
+    let cause = if rounds <= ASKING {
+        ": the hash kept the thread that serves the room"
+    } else {
+        ""
+    };
+    format!(
+        "/slow was answered when only {rounds} of alice's {ROUNDS} messages had gone round{cause}"
+    )
+}
+
+/// Asks by hand, so that the request is on its way before anything else is said;
+/// in HTTP/1.0, whose answers end with their connection.
 async fn ask_for_slow(talk: &Conversation) -> Step<TcpStream> {
     let address = &talk.server.address;
     talk.transcript.sent("other", "GET /slow");
     let asked = async {
         let mut stream = TcpStream::connect(address).await?;
-        let head = format!("GET /slow HTTP/1.1\r\nHost: {address}\r\n\r\n");
+        let head = format!("GET /slow HTTP/1.0\r\nHost: {address}\r\n\r\n");
         stream.write_all(head.as_bytes()).await?;
         Ok::<_, std::io::Error>(stream)
     };
@@ -145,17 +165,45 @@ async fn go_round(room: &mut Room, number: usize) -> Step {
     Ok(())
 }
 
-/// The status of the answer, when it comes.
-async fn status_of(mut stream: TcpStream) -> String {
-    let mut line = String::new();
-    while !line.ends_with("\r\n") {
-        match stream.read_u8().await {
-            Ok(byte) => line.push(byte.into()),
-            Err(_) => return "the end of the connection without an answer".to_string(),
-        }
+/// The answer, when it comes: all bytes until the server ends the connection.
+async fn answer_of(mut stream: TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // What came before an error is all that there is.
+    let _ = stream.read_to_end(&mut bytes).await;
+    bytes
+}
+
+/// Writes an answer down, which is to be 200 and a hash.
+fn is_a_hash(talk: &Conversation, answer: Vec<u8>) -> Step {
+    let text = String::from_utf8_lossy(&answer);
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let status = head.lines().next().and_then(|line| line.split_once(' '));
+    let Some((_, status)) = status else {
+        let instead = "the end of the connection without an answer";
+        talk.transcript.received("other", instead);
+        return stop(format!("/slow got {instead}"));
+    };
+    if status != "200 OK" {
+        talk.transcript.received("other", status);
+        return stop(format!("/slow was answered with {status}"));
     }
-    let status = line.split_once(' ').map_or("", |(_, status)| status);
-    status.trim().to_string()
+    if looks_like_a_hash(body.trim()) {
+        talk.transcript.received("other", status);
+        return Ok(());
+    }
+    let body = short(body.trim());
+    talk.transcript
+        .received("other", format!("{status}, and not the hash but {body}"));
+    stop(format!(
+        "/slow was answered with the text {body}, which is no hash"
+    ))
+}
+
+/// One word of the letters in which hashes are written, with or without their
+/// settings and their salt. No word of a language has a digit in it.
+fn looks_like_a_hash(body: &str) -> bool {
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || "$,=+/._-".contains(letter);
+    body.chars().all(fits) && body.contains(|letter: char| letter.is_ascii_digit())
 }
 
 /// More than a kernel keeps for somebody who does not read, and a room of some
@@ -241,7 +289,7 @@ impl Slow {
             }
         };
         stop(format!(
-            "{} got {trouble}, where message {} was due",
+            "{} got {trouble}, where message {} or {{\"missed\":N}} with a number was due",
             self.socket.lane,
             newest + 1
         ))
@@ -322,14 +370,27 @@ async fn somebody_takes_nothing(talk: Conversation) -> Step {
     Ok(())
 }
 
+/// How long alice talks at most, on a machine that may have much else to do.
+/// What fills all buffers of somebody who does not read takes a second or two.
+const NOTICING: Duration = Duration::from_secs(30);
+
 /// Alice talks until everybody has heard that one less is online.
 async fn without_zoe(talk: &Conversation, room: &mut Room) -> Step {
     let one_less = json!({ "online": room.people.len() });
     let mut people: Vec<Told> = room.people.drain(..).map(Told::new).collect();
     let long = "x".repeat(LONG);
+    let patience = Instant::now() + NOTICING;
     for number in 1..=FLOOD {
         if people.iter().all(|person| person.told) {
             break;
+        }
+        if Instant::now() > patience {
+            let instead = format!("{} messages, and not {one_less}", number - 1);
+            talk.transcript.received("alice", &instead);
+            return stop(format!(
+                "alice and bob heard {instead} in {} s",
+                NOTICING.as_secs()
+            ));
         }
         let message = says("alice", &format!("{number} {long}"));
         people[ALICE].socket.send_quietly(&message).await?;
@@ -469,6 +530,10 @@ const PROMPTLY: usize = 3;
 /// How long this may take on a machine that has much to do.
 const PATIENTLY: Duration = Duration::from_secs(20);
 
+/// How soon a message that is alone is there, unless the machine has much else
+/// to do. So it is enough that one of many is.
+const SOON: Duration = Duration::from_millis(10);
+
 async fn many_leave_together(talk: Conversation) -> Step {
     let talk = talk.at_another_server(&[ONE_THREAD]).await?;
     let mut room = Room::with(&talk, CHAT, &["alice"]).await?;
@@ -504,6 +569,30 @@ async fn many_leave_together(talk: Conversation) -> Step {
     talk.transcript.received("bob", "all of them in order");
     let what = format!("each {TOGETHER} of them in no more than {READS} reads");
     talk.transcript.received("bob", what);
+
+    talk.step("alice says one thing at a time");
+    let begun = Instant::now();
+    for number in times * TOGETHER + 1.. {
+        let message = [numbered(number)];
+        let sent = Instant::now();
+        let (heard, burst) = one_write(alice, bob, &message).await?;
+        let soon = sent.elapsed() < SOON;
+        bob = heard;
+        in_order(&talk, &burst, &message)?;
+        if soon {
+            break;
+        }
+        if begun.elapsed() > PATIENTLY {
+            let what = format!("none of them within {} ms", SOON.as_millis());
+            talk.transcript.received("bob", &what);
+            return stop(format!(
+                "alice spoke for {} s, and bob heard {what}: each waited for others",
+                PATIENTLY.as_secs()
+            ));
+        }
+    }
+    talk.transcript
+        .received("bob", format!("one of them within {} ms", SOON.as_millis()));
     Ok(())
 }
 
