@@ -111,7 +111,8 @@ async fn all_processes_hear(talk: Conversation) -> Step {
     talk.step("alice speaks");
     room.say(ALICE, "Hello, everyone!").await?;
     talk.step("bob speaks");
-    room.say(bob, "안녕하세요 👋 \"you\" \\ me").await?;
+    let greeting = says("alice", "Hello, everyone!");
+    say_after(&greeting, &mut room, bob, "안녕하세요 👋 \"you\" \\ me").await?;
     talk.step("amir speaks");
     room.say(amir, "One process?").await?;
 
@@ -145,6 +146,22 @@ async fn all_processes_hear(talk: Conversation) -> Step {
     let mut carol = Room::default();
     carol.people.push(enter(&talk, "carol", LOBBY).await?);
     carol.say(0, "Is anybody here?").await
+}
+
+/// Somebody says something, and everybody hears it, and not once more what was
+/// said before.
+async fn say_after(before: &Value, room: &mut Room, speaker: usize, message: &str) -> Step {
+    let speaker = &mut room.people[speaker];
+    let message = says(&speaker.lane, message);
+    speaker.send_json(message).await?;
+    for person in &mut room.people {
+        let heard = person.receive().await?;
+        if json_of(&heard).as_ref() == Some(before) {
+            let lane = &person.lane;
+            return stop(format!("{lane} heard {} twice", before["message"]));
+        }
+    }
+    Ok(())
 }
 
 /// A message as long as a text may be.

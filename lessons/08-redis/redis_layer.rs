@@ -8,10 +8,7 @@ use redis::{
 };
 use tokio::{
     select,
-    sync::{
-        mpsc::{self, UnboundedSender, unbounded_channel},
-        watch,
-    },
+    sync::{broadcast, mpsc, watch},
     time::interval,
 };
 
@@ -28,6 +25,10 @@ const QUEUE: usize = 1024;
 
 /// How many of them go in one write.
 const AT_ONCE: usize = 100;
+
+/// How many messages from Redis may wait for us. It does not wait, so this is for
+/// a flood that is over after a moment.
+const FLOOD: usize = 16 * 1024;
 
 /// How often Redis is asked whether it is there, and how long it may take to answer.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -118,7 +119,7 @@ impl Relay {
 
     /// Connects, and carries messages until the connection ends.
     async fn carry(&mut self, rooms: &Rooms) -> RedisResult<()> {
-        let (pushes, mut pushed) = unbounded_channel();
+        let (pushes, mut pushed) = broadcast::channel(FLOOD);
         let mut connection = self.connect(pushes).await?;
         let mut subscribed = BTreeSet::new();
         self.subscribe(&mut connection, &mut subscribed).await?;
@@ -132,9 +133,11 @@ impl Relay {
         let mut heartbeat = interval(HEARTBEAT);
         loop {
             select! {
-                Some(push) = pushed.recv() => match push.kind {
-                    PushKind::Disconnection => return Ok(()),
-                    _ => self.hear(push, rooms),
+                push = pushed.recv() => match push {
+                    Ok(push) if push.kind == PushKind::Disconnection => return Ok(()),
+                    Ok(push) => self.hear(push, rooms),
+                    // We were too slow and have missed some: that is no better.
+                    Err(_) => return Ok(()),
                 },
                 Ok(()) = self.open.changed() => {
                     self.subscribe(&mut connection, &mut subscribed).await?;
@@ -153,7 +156,7 @@ impl Relay {
     /// One connection, on which messages come as pushes, between the responses.
     async fn connect(
         &self,
-        pushes: UnboundedSender<PushInfo>,
+        pushes: broadcast::Sender<PushInfo>,
     ) -> RedisResult<MultiplexedConnection> {
         let config = AsyncConnectionConfig::new()
             .set_push_sender(pushes)
