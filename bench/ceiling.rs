@@ -1,5 +1,6 @@
 //! The least work that delivers the same bytes: a frame is made once, what is
-//! waiting is one buffer, and every client gets that buffer in one write.
+//! waiting is one buffer, and every client gets all of it that it has not got
+//! yet in one write.
 //!
 //! There is no room, no limit, nobody may be slow, and only what the crowd
 //! sends is understood. It is here to show how much of the time is the
@@ -92,21 +93,69 @@ fn next_text(bytes: &mut BytesMut) -> Option<BytesMut> {
     Some(bytes.split_to(length))
 }
 
-async fn deliver(mut happening: UnboundedReceiver<Event>) {
-    let mut clients: Vec<OwnedWriteHalf> = Vec::new();
-    let mut frames = BytesMut::new();
-    let mut events = Vec::new();
-    while happening.recv_many(&mut events, usize::MAX).await > 0 {
-        frames.clear();
-        for event in events.drain(..) {
-            match event {
-                Event::Came(client) => clients.push(client),
-                Event::Said(text) => put_frame(&mut frames, &text),
-            }
+/// Somebody who listens.
+struct Listener {
+    stream: OwnedWriteHalf,
+    /// How many bytes of the frames it has got.
+    has: usize,
+}
+
+/// The frames that somebody has still to get, and all who listen.
+#[derive(Default)]
+struct Everybody {
+    frames: BytesMut,
+    listeners: Vec<Listener>,
+}
+
+impl Everybody {
+    fn hear_of(&mut self, event: Event) {
+        match event {
+            Event::Came(stream) => self.listeners.push(Listener {
+                stream,
+                has: self.frames.len(),
+            }),
+            Event::Said(text) => put_frame(&mut self.frames, &text),
         }
-        for client in &mut clients {
-            // A client that is gone is the crowd's end, and so ours.
-            let _ = client.write_all(&frames).await;
+    }
+
+    fn somebody_is_behind(&self) -> bool {
+        let length = self.frames.len();
+        self.listeners.iter().any(|listener| listener.has < length)
+    }
+
+    /// Brings a listener all that there is for it, in one write.
+    async fn bring(&mut self, place: usize) {
+        let listener = &mut self.listeners[place];
+        let frames = &self.frames[listener.has..];
+        // A client that is gone is the crowd's end, and so ours.
+        let _ = listener.stream.write_all(frames).await;
+        listener.has = self.frames.len();
+    }
+
+    /// What everybody has is over.
+    fn forget(&mut self) {
+        let of_all = self.listeners.iter().map(|listener| listener.has).min();
+        let of_all = of_all.unwrap_or(self.frames.len());
+        self.frames.advance(of_all);
+        for listener in &mut self.listeners {
+            listener.has -= of_all;
+        }
+    }
+}
+
+async fn deliver(mut happening: UnboundedReceiver<Event>) {
+    let mut everybody = Everybody::default();
+    while let Some(event) = happening.recv().await {
+        everybody.hear_of(event);
+        while everybody.somebody_is_behind() {
+            for place in 0..everybody.listeners.len() {
+                // What comes meanwhile goes along.
+                while let Ok(event) = happening.try_recv() {
+                    everybody.hear_of(event);
+                }
+                everybody.bring(place).await;
+            }
+            everybody.forget();
         }
     }
 }

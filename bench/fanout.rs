@@ -172,7 +172,7 @@ fn measure(subject: &Subject, arguments: &Arguments) -> io::Result<Measured> {
 fn table(measurement: &Measurement, subjects: &[Subject]) -> String {
     let mut table = format!(
         "\n{} clients, {} messages of 100 bytes on their way, {} s a run; medians\n\n\
-         {:12} {:>12} {:>10} {:>8} {:>8} {:>8} {:>10} {:>10} {:>12}\n",
+         {:12} {:>12} {:>10} {:>8} {:>8} {:>8} {:>10} {:>10} {:>12} {:>8}\n",
         measurement.clients,
         measurement.window,
         measurement.seconds,
@@ -184,7 +184,8 @@ fn table(measurement: &Measurement, subjects: &[Subject]) -> String {
         "p99 ms",
         "CPU us",
         "crowd us",
-        "bytes/idle"
+        "bytes/idle",
+        "core, %"
     );
     for subject in subjects {
         let name = subject.name();
@@ -194,7 +195,7 @@ fn table(measurement: &Measurement, subjects: &[Subject]) -> String {
         };
         let median = |of: fn(&Measured) -> Option<f64>| measurement.median(&name, of);
         table.push_str(&format!(
-            "{name:12} {:>12} {:>10} {:>8} {:>8} {:>8} {:>10} {:>10} {:>12}\n",
+            "{name:12} {:>12} {:>10} {:>8} {:>8} {:>8} {:>10} {:>10} {:>12} {:>8}\n",
             cell(median(|run| Some(run.deliveries_per_second)), 0),
             cell(measurement.ratio(&name, "ceiling"), 2),
             cell(measurement.ratio(&name, "plain"), 2),
@@ -203,7 +204,12 @@ fn table(measurement: &Measurement, subjects: &[Subject]) -> String {
             cell(median(|run| run.cpu_us), 2),
             cell(median(|run| run.crowd_cpu_us), 2),
             cell(median(|run| run.bytes_per_connection), 0),
+            cell(median(Measured::core_percent), 0),
         ));
     }
+    table.push_str(
+        "\nA server that had much less than 100 % of its core waited for others: \
+         the machine has other work, and the figures are not worth keeping.\n",
+    );
     table
 }

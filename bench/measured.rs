@@ -22,6 +22,14 @@ pub struct Measured {
     pub bytes_per_connection: Option<f64>,
 }
 
+impl Measured {
+    /// How much of its core the server had. Where that is far below 100, it is
+    /// not the server that was measured.
+    pub fn core_percent(&self) -> Option<f64> {
+        Some(self.cpu_us? * self.deliveries_per_second / 1e4)
+    }
+}
+
 /// What a committed measurement file holds.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Measurement {

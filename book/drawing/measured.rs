@@ -48,6 +48,8 @@ pub fn all() -> Result<Vec<Drawn>, String> {
 struct Row {
     name: &'static str,
     deliveries: f64,
+    /// Deliveries per second of each run.
+    runs: Vec<f64>,
     of_ceiling: f64,
     times_plain: f64,
     p50: f64,
@@ -64,6 +66,12 @@ impl Row {
             Some(Self {
                 name,
                 deliveries: median(|run| Some(run.deliveries_per_second))?,
+                runs: measurement
+                    .runs
+                    .iter()
+                    .filter(|run| run.subject == name)
+                    .map(|run| run.deliveries_per_second)
+                    .collect(),
                 of_ceiling: measurement.ratio(name, "ceiling")?,
                 times_plain: measurement.ratio(name, "plain")?,
                 p50: median(|run| Some(run.p50_ms))?,
@@ -114,10 +122,13 @@ const ROW: f64 = 38.0;
 
 const BAR: f64 = 14.0;
 
-/// A bar for each server: as long as its deliveries per second are many.
+/// A bar for each server, as long as its deliveries per second are many; below
+/// it a tick for each run, so that nobody takes the median for more than it is.
 fn svg(rows: &[Row]) -> String {
-    let most = rows.iter().map(|row| row.deliveries).fold(1.0, f64::max);
+    let runs = rows.iter().flat_map(|row| &row.runs);
+    let most = runs.fold(1.0, |most, run| f64::max(most, *run));
     let mut bars = Vec::new();
+    let mut ticks = Vec::new();
     let mut texts = Vec::new();
     let mut alternative = Vec::new();
     for (index, row) in rows.iter().enumerate() {
@@ -128,6 +139,10 @@ fn svg(rows: &[Row]) -> String {
             r#"<rect x="0" y="{}" width="{length:.0}" height="{BAR}"/>"#,
             top + 19.0
         ));
+        for run in &row.runs {
+            let place = WIDTH * run / most;
+            ticks.push(format!(r#"<path d="M{place:.0} {}v4"/>"#, top + 34.0));
+        }
         texts.push(format!(
             r#"<text x="0" y="{}">{}</text>"#,
             top + 14.0,
@@ -145,5 +160,5 @@ fn svg(rows: &[Row]) -> String {
         width: WIDTH as f32,
         height: (rows.len() as f64 * ROW) as f32,
     };
-    picture(&head, &bars, &[], &texts)
+    picture(&head, &bars, &ticks, &texts)
 }
