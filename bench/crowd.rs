@@ -227,6 +227,15 @@ pub async fn silent(address: &str, path: &str) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
+/// Opens a WebSocket for somebody who only comes and goes.
+///
+/// # Errors
+/// When the server does not answer, or answers otherwise.
+pub async fn visitor(address: &str, path: &str) -> io::Result<TcpStream> {
+    let (stream, _) = upgrade(address, path).await?;
+    Ok(stream)
+}
+
 /// Opens a WebSocket; returns what came behind the answer as well (RFC 6455 4.1).
 async fn upgrade(address: &str, path: &str) -> io::Result<(TcpStream, BytesMut)> {
     let mut stream = TcpStream::connect(address).await?;

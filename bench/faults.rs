@@ -1,29 +1,41 @@
-//! `cargo bench --bench faults`: a thousand clients, of which a hundred take nothing.
+//! `cargo bench --bench faults`: a thousand clients, of which a hundred take
+//! nothing; and with `--fault rooms`, ten thousand rooms at the same time.
 //!
 //! To a server, a client that has vanished without a FIN is one that takes
 //! nothing: the bytes for it stay where they are. What is looked at: that every
 //! healthy client gets every message, that those who take nothing are given up,
-//! and that the server's memory and descriptors are back afterwards.
+//! and that rooms, memory and descriptors are back afterwards.
 
+use std::cell::Cell;
 use std::io;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use bench::crowd::{Crowd, silent};
+use bench::crowd::{Crowd, silent, visitor};
 use bench::server::{self, Server, Subject, keep_apart};
 use bench::usage::{descriptors, memory};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use futures_util::future::try_join_all;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::runtime::Builder;
-use tokio::task::LocalSet;
+use tokio::task::{LocalSet, spawn_local};
 use tokio::time::sleep;
 
-/// Lets clients of a finished chat take nothing, and looks at the others.
+/// Lets some clients of a finished chat behave badly, and looks at the others.
 #[derive(Parser)]
 struct Arguments {
-    /// Which solution.
-    #[arg(long, default_value_t = 7)]
-    solution: u32,
+    /// What they do.
+    #[arg(long, value_enum, default_value_t = Fault::Silent)]
+    fault: Fault,
+
+    /// Which solution. [default: 7, and 8 for rooms]
+    #[arg(long)]
+    solution: Option<u32>,
+
+    /// How many rooms are open at the same time.
+    #[arg(long, default_value_t = 10_000)]
+    rooms: usize,
 
     /// How many clients take what they get.
     #[arg(long, default_value_t = 900)]
@@ -46,6 +58,14 @@ struct Arguments {
     bench: bool,
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum Fault {
+    /// Some take nothing of what they get.
+    Silent,
+    /// Each of very many opens a room of its own, and all leave at once.
+    Rooms,
+}
+
 /// How long each text is, in bytes: long enough to fill what the kernel keeps for a client.
 const TEXT: usize = 4000;
 
@@ -66,32 +86,86 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> io::Result<()> {
-    server::build(&[arguments.solution])?;
+    let usual = match arguments.fault {
+        Fault::Silent => 7,
+        Fault::Rooms => 8,
+    };
+    let solution = arguments.solution.unwrap_or(usual);
+    server::build(&[solution])?;
     keep_apart();
     rlimit::increase_nofile_limit(u64::MAX)?;
-    let subject = Subject::Solution(arguments.solution);
+    let subject = Subject::Solution(solution);
     let stall = arguments.stall_ms.to_string();
     let server = Server::start(&subject, &[("STALL_MS", &stall)])?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
+    let mut first_peak = None;
     for round in 1..=arguments.rounds {
         println!("round {round} of {}", arguments.rounds);
-        LocalSet::new().block_on(&runtime, hold(&server, &subject, arguments))?;
+        let tasks = LocalSet::new();
+        let watch = Watch::new(&server);
+        match arguments.fault {
+            Fault::Silent => tasks.block_on(&runtime, hold(&watch, &subject, arguments))?,
+            Fault::Rooms => tasks.block_on(&runtime, hold_rooms(&watch, &subject, arguments))?,
+        }
+        // What was freed is kept by the allocator for the next time, so it is the
+        // next round that shows whether it was.
+        let peak = watch.peak.get();
+        let first = *first_peak.get_or_insert(peak);
+        if peak > first + first / 10 {
+            return Err(io::Error::other(format!(
+                "it took {first} bytes in the first round and {peak} in round {round}: something is not freed"
+            )));
+        }
     }
     Ok(())
 }
 
-async fn hold(server: &Server, subject: &Subject, arguments: &Arguments) -> io::Result<()> {
-    let look = |when: &str| {
-        let megabytes = memory(server.pid()).map(|bytes| bytes as f64 / 1e6);
-        let megabytes = megabytes.map_or("-".to_string(), |megabytes| format!("{megabytes:.1}"));
-        let open = descriptors(server.pid()).map_or("-".to_string(), |open| open.to_string());
+/// Looks at a server's process, and remembers the most memory that it has had.
+struct Watch<'a> {
+    server: &'a Server,
+    peak: Cell<u64>,
+    descriptors: Option<usize>,
+}
+
+impl<'a> Watch<'a> {
+    fn new(server: &'a Server) -> Self {
+        let watch = Self {
+            server,
+            peak: Cell::new(0),
+            descriptors: descriptors(server.pid()),
+        };
+        watch.look("before anybody came");
+        watch
+    }
+
+    fn look(&self, when: &str) {
+        let bytes = memory(self.server.pid());
+        self.peak
+            .set(self.peak.get().max(bytes.unwrap_or_default()));
+        let megabytes = bytes.map_or("-".to_string(), |bytes| {
+            format!("{:.1}", bytes as f64 / 1e6)
+        });
+        let open = descriptors(self.server.pid()).map_or("-".to_string(), |open| open.to_string());
         println!("{when:44} {megabytes:>8} MB {open:>6} descriptors");
-    };
-    look("before anybody came");
-    let takes_nothing = (0..arguments.silent).map(|_| silent(&server.address, subject.path()));
+    }
+
+    /// The last look, when all connections should be closed.
+    async fn look_at_the_end(&self) -> io::Result<()> {
+        sleep(Duration::from_secs(2)).await;
+        self.look("everybody has left");
+        match descriptors(self.server.pid()) > self.descriptors {
+            true => Err(io::Error::other("some connections are still open")),
+            false => Ok(()),
+        }
+    }
+}
+
+async fn hold(watch: &Watch<'_>, subject: &Subject, arguments: &Arguments) -> io::Result<()> {
+    let address = &watch.server.address;
+    let takes_nothing = (0..arguments.silent).map(|_| silent(address, subject.path()));
     let takes_nothing = try_join_all(takes_nothing).await?;
-    let mut crowd = Crowd::connect(&server.address, subject.path(), arguments.healthy).await?;
-    look(&format!(
+    let mut crowd = Crowd::connect(address, subject.path(), arguments.healthy).await?;
+    watch.look(&format!(
         "{} take what they get, {} nothing",
         arguments.healthy, arguments.silent
     ));
@@ -111,7 +185,7 @@ async fn hold(server: &Server, subject: &Subject, arguments: &Arguments) -> io::
             .speak(WINDOW, Duration::from_secs(1))
             .await?
             .deliveries;
-        look(&format!("{} online", crowd.online()));
+        watch.look(&format!("{} online", crowd.online()));
     }
     println!(
         "{deliveries} messages of {TEXT} bytes were delivered in {:.1} s, none was lost for a healthy client",
@@ -119,11 +193,78 @@ async fn hold(server: &Server, subject: &Subject, arguments: &Arguments) -> io::
     );
     // The Close waits for its reader a while; then the connection is freed.
     sleep(Duration::from_secs(6)).await;
-    look("those who take nothing are given up");
+    watch.look("those who take nothing are given up");
 
     drop(crowd);
     drop(takes_nothing);
-    sleep(Duration::from_secs(2)).await;
-    look("everybody has left");
-    Ok(())
+    watch.look_at_the_end().await
+}
+
+/// How many talk in a room of their own while all the others come and go.
+const HEALTHY: usize = 10;
+
+/// How many come at the same time.
+const WAVE: usize = 100;
+
+async fn hold_rooms(watch: &Watch<'_>, subject: &Subject, arguments: &Arguments) -> io::Result<()> {
+    let address = &watch.server.address;
+    let mut crowd = Crowd::connect(address, subject.path(), HEALTHY).await?;
+    watch.look(&format!("{HEALTHY} talk"));
+
+    let begin = Instant::now();
+    let flood = spawn_local(flood(address.clone(), arguments.rooms));
+    let mut deliveries = 0;
+    while !flood.is_finished() {
+        let moment = Duration::from_millis(100);
+        deliveries += crowd.speak(WINDOW, moment).await?.deliveries;
+    }
+    let visitors = flood.await.map_err(io::Error::other)??;
+    let open = open_rooms(address).await?;
+    watch.look(&format!("{open} rooms are open"));
+    if open <= arguments.rooms {
+        let rooms = arguments.rooms + 1;
+        return Err(io::Error::other(format!(
+            "{rooms} rooms should be open, and {open} are"
+        )));
+    }
+
+    drop(visitors);
+    let left = Instant::now();
+    while open_rooms(address).await? > 1 {
+        if left.elapsed() > PATIENCE {
+            let open = open_rooms(address).await?;
+            return Err(io::Error::other(format!("{open} rooms are still open")));
+        }
+        let moment = Duration::from_millis(100);
+        deliveries += crowd.speak(WINDOW, moment).await?.deliveries;
+    }
+    watch.look("the visitors have left");
+    println!(
+        "{deliveries} messages were delivered in {:.1} s, none was lost for those who talk",
+        begin.elapsed().as_secs_f64()
+    );
+    drop(crowd);
+    watch.look_at_the_end().await
+}
+
+/// Opens so many rooms, with one visitor in each.
+async fn flood(address: String, rooms: usize) -> io::Result<Vec<TcpStream>> {
+    let mut visitors = Vec::with_capacity(rooms);
+    while visitors.len() < rooms {
+        let next = visitors.len()..rooms.min(visitors.len() + WAVE);
+        let paths: Vec<String> = next.map(|room| format!("/ws/chat/room-{room}")).collect();
+        let wave = paths.iter().map(|path| visitor(&address, path));
+        visitors.extend(try_join_all(wave).await?);
+    }
+    Ok(visitors)
+}
+
+/// How many rooms the server lists.
+async fn open_rooms(address: &str) -> io::Result<usize> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!("GET /api/rooms HTTP/1.0\r\nHost: {address}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer.matches("\"room\":").count())
 }
