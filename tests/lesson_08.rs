@@ -288,6 +288,11 @@ async fn only_rooms_that_are_served(talk: Conversation) -> Step {
 const LISTENING: Duration = Duration::from_secs(2);
 const ATTEMPTS: usize = 20;
 
+/// How long it listens after that, and how many attempts each must make at least.
+/// One that pauses for a second at most makes four, on an idle machine.
+const LISTENING_ON: Duration = Duration::from_secs(4);
+const STILL: usize = 2;
+
 async fn redis_goes_and_comes_back(talk: Conversation) -> Step {
     let mut redis = RedisServer::start(&talk).await?;
     let (a, b) = (redis.process(&talk).await?, redis.process(&talk).await?);
@@ -344,6 +349,18 @@ async fn redis_goes_and_comes_back(talk: Conversation) -> Step {
         return stop(format!(
             "the three processes tried to connect {attempts} times in {} s, and not at most {most} times",
             LISTENING.as_secs()
+        ));
+    }
+    let attempts = redis.attempts_within(LISTENING_ON).await?;
+    let fewest = 3 * STILL;
+    if attempts < fewest {
+        let cause = match attempts {
+            0 => "nobody tries again",
+            _ => "a pause had grown too long",
+        };
+        return stop(format!(
+            "the three processes tried to connect only {attempts} times in the next {} s, and not at least {fewest} times: {cause}",
+            LISTENING_ON.as_secs()
         ));
     }
     lobby.say(ALICE, "That was not Redis.").await?;
