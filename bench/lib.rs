@@ -1,6 +1,6 @@
 //! Measures what a chat can carry when one speaks and a thousand listen.
 //!
-//! [`fanout`](../fanout.rs) is the benchmark. It starts a server in a process of
+//! [`fanout`](../run/fanout.rs) is the benchmark. It starts a server in a process of
 //! its own ([`server`]), connects a crowd to it ([`crowd`]), lets one of them speak
 //! flat out, and reads off what the server did ([`usage`]). Two servers that are
 //! no lesson stand beside the lessons in the same run: [`plain`], what anybody

@@ -134,18 +134,28 @@ impl Drop for Server {
 /// # Errors
 /// When one does not compile.
 pub fn build(solutions: &[u32]) -> io::Result<()> {
-    let cargo = env::var_os("CARGO").unwrap_or("cargo".into());
-    let mut command = Command::new(cargo);
-    command
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
-        .args(["build", "--release"]);
+    let mut arguments = vec!["--release".to_string()];
     for number in solutions {
-        command.args(["--bin", &format!("solution-{number}")]);
+        arguments.extend(["--bin".to_string(), format!("solution-{number}")]);
     }
-    if command.status()?.success() {
+    cargo_build(&arguments)
+}
+
+/// Runs `cargo build` in the workbook.
+///
+/// # Errors
+/// When something does not compile.
+pub fn cargo_build(arguments: &[String]) -> io::Result<()> {
+    let cargo = env::var_os("CARGO").unwrap_or("cargo".into());
+    let status = Command::new(cargo)
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+        .arg("build")
+        .args(arguments)
+        .status()?;
+    if status.success() {
         Ok(())
     } else {
-        Err(io::Error::other("a solution does not compile"))
+        Err(io::Error::other("what is to be measured does not compile"))
     }
 }
 
