@@ -1,7 +1,7 @@
 //! What the book shows and nobody types: its message sequence charts, drawn
 //! from the accepted transcripts in `tests/snapshots`; its byte counts and hex
-//! dumps, taken from the recordings in `book/recordings`; and what was measured,
-//! which is in `bench/fanout.json`.
+//! dumps, taken from the recordings in `book/recordings`; what `wire` prints of one
+//! of them; and what was measured, which is in `bench/fanout.json`.
 //!
 //! `cargo run -p drawing --bin draw` writes all of it into `book/src/drawn`;
 //! `.ci/run` draws it again and fails where that changes a file.
@@ -14,6 +14,7 @@ pub mod recording;
 mod svg;
 pub mod transcript;
 pub mod verdicts;
+pub mod watched;
 
 use std::path::PathBuf;
 
@@ -39,6 +40,7 @@ pub fn folder() -> PathBuf {
 pub fn all() -> Result<Vec<Drawn>, String> {
     let mut drawn = charts::all()?;
     drawn.extend(recorded::all()?);
+    drawn.extend(watched::all()?);
     drawn.extend(verdicts::all()?);
     drawn.extend(measured::all()?);
     Ok(drawn)
