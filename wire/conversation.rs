@@ -14,6 +14,7 @@ use crate::event::{Event, Kind};
 use crate::frames::{Begun, Frames};
 use crate::head::Collecting;
 use crate::kept::Kept;
+use crate::notation;
 use crate::side::Side;
 use messages::{Asked, Message};
 use stream::Events;
@@ -196,7 +197,7 @@ impl Conversation {
     fn raw(&mut self, hearing: &mut Hearing, bytes: &[u8], problem: Option<String>) {
         let kept = Kept::new(&[]);
         kept.add(bytes);
-        let line = format!("{} bytes", bytes.len());
+        let line = notation::bytes(bytes.len() as u64);
         let mut event = self.event(hearing.from, hearing.at, Kind::Raw, line, kept);
         event.problem = problem;
         hearing.told.push(done(event));

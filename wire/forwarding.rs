@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use crate::side::Side;
 
 /// How many bytes are read at a time.
-const BUFFER: usize = 64 * 1024;
+const BUFFER: usize = 256 * 1024;
 
 /// How long to wait before the next attempt to accept, when there are too many
 /// open files, for instance.

@@ -193,7 +193,7 @@ mod tests {
         let headers = head.unwrap().headers;
         assert_eq!(headers.get("X"), Some("1, 2, Three".to_string()));
         assert!(headers.lists("x", "three"));
-        assert!(!headers.lists("x", "thre"));
+        assert!(!headers.lists("x", "four"));
         assert_eq!(headers.get("y"), None);
     }
 

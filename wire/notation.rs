@@ -119,9 +119,9 @@ pub fn frame(header: &FrameHeader, payload: &[u8], bytes: &Bytes) -> String {
     };
     let text = |name: &str| {
         if header.rsv1 {
-            format!("{name} of {size} bytes, compressed{more}")
+            format!("{name} of {}, compressed{more}", self::bytes(size))
         } else if bytes.is_cut() {
-            format!("{name} of {size} bytes{more}")
+            format!("{name} of {}{more}", self::bytes(size))
         } else {
             format!("{name} {}{more}", readable(payload))
         }
@@ -129,7 +129,7 @@ pub fn frame(header: &FrameHeader, payload: &[u8], bytes: &Bytes) -> String {
     match header.opcode {
         OpCode::Data(Data::Text) => text("text"),
         OpCode::Data(Data::Continue) => text("continuation"),
-        OpCode::Data(Data::Binary) => format!("binary of {size} bytes{more}"),
+        OpCode::Data(Data::Binary) => format!("binary of {}{more}", self::bytes(size)),
         OpCode::Control(Control::Ping) => with_payload("ping", payload),
         OpCode::Control(Control::Pong) => with_payload("pong", payload),
         OpCode::Control(Control::Close) => close(payload),
@@ -209,7 +209,15 @@ pub fn shortened(text: &str) -> String {
 }
 
 fn of_bytes(size: usize) -> String {
-    format!("of {size} bytes")
+    format!("of {}", bytes(size as u64))
+}
+
+/// A number of bytes, in words.
+pub fn bytes(size: u64) -> String {
+    match size {
+        1 => "1 byte".to_string(),
+        size => format!("{size} bytes"),
+    }
 }
 
 fn is_long(text: &str) -> bool {
@@ -243,7 +251,7 @@ mod tests {
         assert_eq!(body("", b"[1,[2]]"), ["body: [", "  1", "  [2]", "]"]);
         assert_eq!(body("", b"7"), [r#"body: "7""#]);
         assert_eq!(body("", "안녕\n".as_bytes()), [r#"body: "안녕\n""#]);
-        assert_eq!(body("", b"\xff"), ["body: of 1 bytes"]);
+        assert_eq!(body("", b"\xff"), ["body: of 1 byte"]);
         assert_eq!(body("", &[b'x'; 300]), ["body: of 300 bytes"]);
         assert!(body("", b"").is_empty());
         let many = format!("[{}]", ["1"; 100].join(","));

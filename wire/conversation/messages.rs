@@ -58,7 +58,10 @@ impl Message {
     pub(super) fn missing(&self) -> Option<String> {
         match (&self.body, self.body.missing()) {
             (Body::UntilTheEnd, _) => None,
-            (_, Some(missing)) => Some(format!("a body, of which {missing} bytes are missing")),
+            (_, Some(missing)) => Some(format!(
+                "a body, of which {} are missing",
+                notation::bytes(missing)
+            )),
             (_, None) => Some("a body".to_string()),
         }
     }
@@ -297,7 +300,8 @@ impl Conversation {
             };
             let compressed = message.headers.get("content-encoding").is_some();
             if bytes.is_cut() || compressed {
-                vec![format!("body: of {} bytes", bytes.size - bytes.head as u64)]
+                let size = bytes.size - bytes.head as u64;
+                vec![format!("body: of {}", notation::bytes(size))]
             } else {
                 let media_type = message.headers.get("content-type").unwrap_or_default();
                 notation::body(&media_type, &content)

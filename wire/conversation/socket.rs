@@ -27,7 +27,7 @@ impl Conversation {
             Ok((taken, Some(begun))) => {
                 let kept = Kept::new(&begun.bytes);
                 let kind = kind_of(&begun);
-                let line = format!("a frame of {} bytes", begun.length);
+                let line = format!("a frame of {}", notation::bytes(begun.length));
                 let event = self.event(hearing.from, hearing.at, kind, line, kept);
                 let growing = Growing {
                     event,

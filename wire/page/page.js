@@ -218,8 +218,9 @@ function tell(selector, isSo, text) {
 }
 
 function emptyInWords() {
+  if (cleared.size > 0 && about.file === null) return [element('p', '', 'What happens next appears here.')];
+  if (cleared.size > 0) return [element('p', '', 'All of this recording is cleared from view.')];
   if (about.file !== null) return [element('p', '', 'Nothing is in this recording.')];
-  if (cleared.size > 0) return [element('p', '', 'What happens next appears here.')];
   const address = element('a', '', `http://${about.listen}`);
   address.href = `http://${about.listen}/`;
   const steps = element('ol');

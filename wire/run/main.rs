@@ -3,8 +3,8 @@
 mod options;
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
-use std::net::SocketAddr;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process;
 use std::sync::Arc;
@@ -76,8 +76,10 @@ async fn open(file: &Path, options: &Options) -> Result<(), String> {
     for chunk in chunks(file)? {
         journal.hear_again(&chunk?);
         while let Ok(news) = news.try_recv() {
-            if options.text {
-                print!("{}", lines(&news.event));
+            if options.text
+                && let Err(error) = write!(io::stdout(), "{}", lines(&news.event))
+            {
+                return printed(Err(error));
             }
         }
     }
@@ -127,9 +129,15 @@ async fn bind(address: SocketAddr, instead: &str) -> Result<TcpListener, String>
     })
 }
 
+/// Where people of this machine find it.
 fn address(listener: &TcpListener) -> SocketAddr {
     let address = listener.local_addr();
-    address.expect("a bound listener has an address")
+    let mut address = address.expect("a bound listener has an address");
+    // Whoever listens at every address is at this one too, and it can be typed.
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    address
 }
 
 async fn serve(page: TcpListener, journal: Arc<Journal>, about: About) -> Result<(), String> {

@@ -238,7 +238,7 @@ async fn what_breaks_the_rules_passes_too() {
             "{SOCKET}\
 client-1  > text \"a\"
               ! a client masks its frames (RFC 6455 5.1)
-client-1  < text of 1 bytes
+client-1  < text of 1 byte
               ! a text is UTF-8 (RFC 6455 5.6)
 client-1  > 2 bytes
               ! this is no frame: WebSocket protocol error: Encountered invalid opcode: 3
