@@ -6,14 +6,14 @@
 //! page's sockets, [`printing`] is the terminal. [`recording`] is a file of what
 //! was heard.
 
-mod body;
+pub mod body;
 pub mod conversation;
 pub mod event;
 pub mod explained;
 mod files;
 pub mod forwarding;
-mod frames;
-mod head;
+pub mod frames;
+pub mod head;
 pub mod journal;
 pub mod kept;
 mod notation;

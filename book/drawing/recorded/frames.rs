@@ -1,8 +1,7 @@
 //! The bytes after a handshake, split into frames (RFC 6455 5.2).
 
-use std::io::Cursor;
-
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
+use wire::frames::{Frames, unmasked};
 
 /// A frame, as it went over the wire.
 #[derive(Clone, Debug)]
@@ -32,7 +31,7 @@ impl Frame {
 
     /// The payload without its mask.
     pub fn payload(&self) -> Vec<u8> {
-        self.masked().map(|(byte, key)| byte ^ key).collect()
+        unmasked(&self.sent, self.header.mask)
     }
 }
 
@@ -54,17 +53,14 @@ pub fn frames(mut bytes: &[u8]) -> Result<Vec<Frame>, String> {
 const CUT: &str = "its bytes end in the middle";
 
 fn first(bytes: &[u8]) -> Result<(Frame, &[u8]), String> {
-    let mut cursor = Cursor::new(bytes);
-    let parsed = FrameHeader::parse(&mut cursor).map_err(|error| error.to_string())?;
-    let (header, length) = parsed.ok_or(CUT)?;
-    let header_length = usize::try_from(cursor.position()).map_err(|_| CUT)?;
-    let (header_bytes, rest) = bytes.split_at_checked(header_length).ok_or(CUT)?;
-    let length = usize::try_from(length).map_err(|_| CUT)?;
-    let (sent, rest) = rest.split_at_checked(length).ok_or(CUT)?;
+    let (header_length, begun) = Frames::default().header(bytes)?;
+    let begun = begun.ok_or(CUT)?;
+    let length = usize::try_from(begun.length).map_err(|_| CUT)?;
+    let (sent, rest) = bytes[header_length..].split_at_checked(length).ok_or(CUT)?;
     let frame = Frame {
-        header,
-        start: *header_bytes.first_chunk().ok_or(CUT)?,
-        header_bytes: header_bytes.to_vec(),
+        header: begun.header,
+        start: *begun.bytes.first_chunk().ok_or(CUT)?,
+        header_bytes: begun.bytes,
         sent: sent.to_vec(),
     };
     Ok((frame, rest))

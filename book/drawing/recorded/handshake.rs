@@ -28,13 +28,13 @@ fn taken_apart(exchange: &Exchange) -> Result<Anchors, String> {
     if BASE64_STANDARD.encode(hash) != accept {
         return Err(format!("{accept} is not the answer to the key {key}"));
     }
-    let key_bytes = BASE64_STANDARD.decode(key);
+    let key_bytes = BASE64_STANDARD.decode(&key);
     let key_bytes = key_bytes.map_err(|error| format!("the key {key} is no base64: {error}"))?;
 
     let mut anchors = Anchors::default();
     add_head(&mut anchors, "request", &exchange.request)?;
     add_head(&mut anchors, "response", &exchange.response)?;
-    anchors.add("key", key);
+    anchors.add("key", &key);
     anchors.add("key-bytes", hex::bytes(&key_bytes));
     anchors.add("guid", GUID);
     anchors.add("key-guid", format_args!("{key}{GUID}"));

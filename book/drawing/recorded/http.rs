@@ -1,22 +1,19 @@
 //! The bytes of a connection, split into requests and their responses
 //! (RFC 9112), and after an upgrade into what follows.
 
-use httparse::{EMPTY_HEADER, Header, Status};
-
+use wire::body::{Body, Chunked, What};
+use wire::head::{Collecting, Head, Headers, Start};
 use wire::recording::Connection;
+use wire::side::Side;
 
 use crate::recording;
-
-/// A head has no more header lines than this.
-const MOST_HEADERS: usize = 64;
 
 /// A request or a response, as it went over the wire.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Message {
     /// From the first line to the empty one, with it.
     pub head: Vec<u8>,
-    /// The headers with their names and values as they came.
-    pub headers: Vec<(String, String)>,
+    pub headers: Headers,
     /// What follows the head, with the sizes of the chunks if it is chunked.
     pub body: Vec<u8>,
     /// The body's content: without the sizes of the chunks.
@@ -31,11 +28,9 @@ impl Message {
         lines.map(str::to_string).collect()
     }
 
-    /// The first value of a header, whose name's case does not matter.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let mut headers = self.headers.iter();
-        let found = headers.find(|(other, _)| other.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.as_str())
+    /// The value of a header, whose name's case does not matter.
+    pub fn header(&self, name: &str) -> Option<String> {
+        self.headers.get(name)
     }
 }
 
@@ -121,112 +116,62 @@ pub fn split(connection: &Connection) -> Result<Split, String> {
 }
 
 fn request(bytes: &mut &[u8]) -> Result<Message, String> {
-    let mut headers = [EMPTY_HEADER; MOST_HEADERS];
-    let mut request = httparse::Request::new(&mut headers);
-    let length = whole(request.parse(bytes))?;
-    let headers = owned(request.headers);
-    message(bytes, length, headers, Body::NoneUnlessSaid)
-}
-
-fn response(bytes: &mut &[u8]) -> Result<(u16, Message), String> {
-    let mut headers = [EMPTY_HEADER; MOST_HEADERS];
-    let mut response = httparse::Response::new(&mut headers);
-    let length = whole(response.parse(bytes))?;
-    let status = response.code.ok_or("there is no status")?;
-    let headers = owned(response.headers);
-    let body = match status {
-        100..=199 | 204 | 304 => Body::None,
-        _ => Body::Some,
-    };
-    Ok((status, message(bytes, length, headers, body)?))
-}
-
-/// What a head says of its body (RFC 9112 6.3).
-enum Body {
-    None,
-    NoneUnlessSaid,
-    Some,
-}
-
-fn message(
-    bytes: &mut &[u8],
-    head_length: usize,
-    headers: Vec<(String, String)>,
-    body: Body,
-) -> Result<Message, String> {
-    let mut message = Message {
-        head: take(bytes, head_length)?.to_vec(),
-        headers,
-        ..Message::default()
-    };
-    let chunked = message
-        .header("transfer-encoding")
-        .is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"));
-    let length = message.header("content-length").map(str::to_string);
-    match (body, length) {
-        (Body::None, _) => {}
-        (_, _) if chunked => (message.body, message.content) = chunks(bytes)?,
-        (_, Some(length)) => {
-            let length = length.parse();
-            let length = length.map_err(|_| "its Content-Length is no number".to_string())?;
-            message.body = take(bytes, length)?.to_vec();
-            message.content = message.body.clone();
-        }
-        (Body::NoneUnlessSaid, None) => {}
-        (Body::Some, None) => return Err("it does not say how long its body is".to_string()),
-    }
+    let (mut message, head) = head(Side::Client, bytes)?;
+    let body = Body::of_request(&head.headers)?;
+    add_body(&mut message, body, bytes)?;
     Ok(message)
 }
 
-/// The chunks of a body (RFC 9112 7.1), raw and without their sizes. A stream
-/// may not have ended, but its last chunk has to be whole.
-fn chunks(bytes: &mut &[u8]) -> Result<(Vec<u8>, Vec<u8>), String> {
-    let all = *bytes;
-    let mut content = Vec::new();
-    while !bytes.is_empty() {
-        let size = httparse::parse_chunk_size(bytes);
-        let size = size.map_err(|_| "the size of a chunk is no number")?;
-        let Status::Complete((line, size)) = size else {
-            return Err(CUT.to_string());
-        };
-        take(bytes, line)?;
-        let size = usize::try_from(size).map_err(|_| CUT)?;
-        content.extend(take(bytes, size)?);
-        if take(bytes, 2)? != b"\r\n" {
-            return Err("a chunk is longer than its size says".to_string());
-        }
-        if size == 0 {
-            break;
-        }
+fn response(bytes: &mut &[u8]) -> Result<(u16, Message), String> {
+    let (mut message, head) = head(Side::Server, bytes)?;
+    let Start::Response { status, .. } = head.start else {
+        return Err("there is no status".to_string());
+    };
+    if !matches!(status, 100..=199 | 204 | 304) {
+        let body = Body::of_response(&head.headers)?;
+        add_body(&mut message, body, bytes)?;
     }
-    let raw = &all[..all.len() - bytes.len()];
-    Ok((raw.to_vec(), content))
+    Ok((status, message))
+}
+
+fn head(side: Side, bytes: &mut &[u8]) -> Result<(Message, Head), String> {
+    let (length, head) = Collecting::default().add(side, bytes)?;
+    let head = head.ok_or(CUT)?;
+    let (head_bytes, rest) = bytes.split_at(length);
+    *bytes = rest;
+    let message = Message {
+        head: head_bytes.to_vec(),
+        headers: head.headers.clone(),
+        ..Message::default()
+    };
+    Ok((message, head))
+}
+
+/// Takes a body from the front. A stream in chunks may not have ended, but its
+/// last chunk has to be whole.
+fn add_body(message: &mut Message, mut body: Body, bytes: &mut &[u8]) -> Result<(), String> {
+    if body == Body::UntilTheEnd {
+        return Err("it does not say how long its body is".to_string());
+    }
+    while !body.is_over() {
+        if bytes.is_empty() {
+            return match body {
+                Body::Chunked(Chunked::Size(line)) if line.is_empty() => Ok(()),
+                _ => Err(CUT.to_string()),
+            };
+        }
+        let piece = body.next(bytes)?;
+        let (piece_bytes, rest) = bytes.split_at(piece.length);
+        message.body.extend(piece_bytes);
+        if piece.what == What::Content {
+            message.content.extend(piece_bytes);
+        }
+        *bytes = rest;
+    }
+    Ok(())
 }
 
 const CUT: &str = "its bytes end in the middle";
-
-/// Takes so many bytes from the front.
-fn take<'a>(bytes: &mut &'a [u8], length: usize) -> Result<&'a [u8], String> {
-    let (taken, rest) = bytes.split_at_checked(length).ok_or(CUT)?;
-    *bytes = rest;
-    Ok(taken)
-}
-
-fn whole(parsed: httparse::Result<usize>) -> Result<usize, String> {
-    match parsed {
-        Ok(Status::Complete(length)) => Ok(length),
-        Ok(Status::Partial) => Err(CUT.to_string()),
-        Err(error) => Err(format!("it is no HTTP/1.1: {error}")),
-    }
-}
-
-fn owned(headers: &[Header]) -> Vec<(String, String)> {
-    let value = |header: &Header| String::from_utf8_lossy(header.value).into_owned();
-    headers
-        .iter()
-        .map(|header| (header.name.to_string(), value(header)))
-        .collect()
-}
 
 #[cfg(test)]
 mod tests {
@@ -251,7 +196,7 @@ mod tests {
             panic!("{split:?}")
         };
         assert_eq!(first.request.lines(), ["GET / HTTP/1.1", "Host: a"]);
-        assert_eq!(first.request.header("host"), Some("a"));
+        assert_eq!(first.request.header("host").as_deref(), Some("a"));
         assert_eq!(first.response.content, b"hi");
         assert_eq!(first.client_bytes(), GET.len());
         assert_eq!(first.server_bytes(), OK.len());
