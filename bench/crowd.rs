@@ -3,12 +3,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 use futures_util::future::join_all;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, sink};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Notify;
@@ -67,6 +68,15 @@ struct Shared {
     progress: Notify,
     /// What the server has said last of how many are online.
     online: Cell<usize>,
+    /// Where a client has heard something else than the next message, the first time.
+    disorder: Cell<Option<Disorder>>,
+}
+
+/// A message was left out, came twice, or came before its turn.
+#[derive(Clone, Copy)]
+struct Disorder {
+    next: usize,
+    heard: usize,
 }
 
 /// What happened while one spoke and all listened.
@@ -99,6 +109,7 @@ impl Crowd {
                 let client = Client {
                     shared: shared.clone(),
                     is_sampled: writers.len().is_multiple_of(SAMPLED),
+                    next: Cell::new(None),
                 };
                 spawn_local(client.listen(reader, rest));
                 writers.push(writer);
@@ -143,7 +154,7 @@ impl Crowd {
     /// than `window` are on their way to somebody.
     ///
     /// # Errors
-    /// When a message does not reach everybody.
+    /// When a message does not reach everybody, once and in its turn.
     pub async fn speak(&mut self, window: usize, time: Duration) -> io::Result<Heard> {
         self.shared.delays.borrow_mut().clear();
         let before = self.shared.deliveries.get();
@@ -169,11 +180,13 @@ impl Crowd {
         while self.shared.heard_by_all.get() < sent {
             self.progress_or_give_up().await?;
         }
+        self.shared.check_order()?;
         Ok(heard)
     }
 
     async fn progress_or_give_up(&self) -> io::Result<()> {
         let progress = timeout(PATIENCE, self.shared.progress.notified()).await;
+        self.shared.check_order()?;
         progress.map_err(|_| {
             let heard = self.shared.heard_by_all.get();
             let (_, by) = self.shared.messages.borrow()[heard];
@@ -213,6 +226,17 @@ impl Crowd {
     }
 }
 
+impl Shared {
+    fn check_order(&self) -> io::Result<()> {
+        match self.disorder.get() {
+            None => Ok(()),
+            Some(Disorder { next, heard }) => Err(io::Error::other(format!(
+                "a client got message {heard} when it was the turn of message {next}"
+            ))),
+        }
+    }
+}
+
 /// Opens a WebSocket for somebody who will never read from it. The kernel keeps
 /// as little as it can for that client.
 ///
@@ -234,6 +258,22 @@ pub async fn silent(address: &str, path: &str) -> io::Result<TcpStream> {
 pub async fn visitor(address: &str, path: &str) -> io::Result<TcpStream> {
     let (stream, _) = upgrade(address, path).await?;
     Ok(stream)
+}
+
+/// Opens a WebSocket from an address of this machine for somebody who takes
+/// what comes, and looks at none of it.
+///
+/// # Errors
+/// When the server does not answer, or answers otherwise.
+pub async fn taker(from: Ipv4Addr, address: &str, path: &str) -> io::Result<()> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((from, 0).into())?;
+    let address_of_server = address.parse().map_err(io::Error::other)?;
+    let mut stream = socket.connect(address_of_server).await?;
+    ask_to_upgrade(&mut stream, address, path).await?;
+    let (mut stream, _) = read_answer(stream).await?;
+    spawn_local(async move { copy(&mut stream, &mut sink()).await });
+    Ok(())
 }
 
 /// Opens a WebSocket; returns what came behind the answer as well (RFC 6455 4.1).
@@ -301,6 +341,8 @@ struct Client {
     shared: Rc<Shared>,
     /// Whether its delays are looked at.
     is_sampled: bool,
+    /// Which message must come next, as soon as one has come.
+    next: Cell<Option<usize>>,
 }
 
 impl Client {
@@ -329,6 +371,7 @@ impl Client {
             return;
         };
         let number = number_of(rest);
+        self.check_turn(number);
         let mut messages = shared.messages.borrow_mut();
         let Some((sent, heard_by)) = messages.get_mut(number) else {
             return;
@@ -343,6 +386,16 @@ impl Client {
         if *heard_by == shared.clients {
             shared.heard_by_all.set(shared.heard_by_all.get() + 1);
             shared.progress.notify_one();
+        }
+    }
+
+    /// Counting how many have heard a message is not enough: one may have
+    /// heard it twice, and another one not at all.
+    fn check_turn(&self, heard: usize) {
+        let next = self.next.replace(Some(heard + 1)).unwrap_or(heard);
+        if heard != next && self.shared.disorder.get().is_none() {
+            self.shared.disorder.set(Some(Disorder { next, heard }));
+            self.shared.progress.notify_one();
         }
     }
 }

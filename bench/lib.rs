@@ -9,6 +9,7 @@
 pub mod ceiling;
 pub mod crowd;
 pub mod measured;
+pub mod network;
 pub mod plain;
 pub mod server;
 pub mod steps;

@@ -1,17 +1,19 @@
 //! `cargo bench --bench faults`: a thousand clients, of which a hundred take
-//! nothing; and with `--fault rooms`, ten thousand rooms at the same time.
+//! nothing; with `--fault vanish`, a hundred that vanish without a FIN; and with
+//! `--fault rooms`, ten thousand rooms at the same time.
 //!
-//! To a server, a client that has vanished without a FIN is one that takes
-//! nothing: the bytes for it stay where they are. What is looked at: that every
-//! healthy client gets every message, that those who take nothing are given up,
-//! and that rooms, memory and descriptors are back afterwards.
+//! What is looked at: that every healthy client gets every message, once and in
+//! its turn, that those who take nothing are given up, and that rooms, memory and
+//! descriptors are back afterwards.
 
 use std::cell::Cell;
 use std::io;
+use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use bench::crowd::{Crowd, silent, visitor};
+use bench::crowd::{Crowd, silent, taker, visitor};
+use bench::network;
 use bench::server::{self, Server, Subject, keep_apart};
 use bench::usage::{descriptors, memory};
 use clap::{Parser, ValueEnum};
@@ -41,7 +43,7 @@ struct Arguments {
     #[arg(long, default_value_t = 900)]
     healthy: usize,
 
-    /// How many take nothing.
+    /// How many take nothing, or vanish.
     #[arg(long, default_value_t = 100)]
     silent: usize,
 
@@ -56,12 +58,22 @@ struct Arguments {
     /// What cargo bench passes on.
     #[arg(long, hide = true)]
     bench: bool,
+
+    /// This program has started itself again, in a network of its own.
+    #[arg(long, hide = true)]
+    in_own_network: bool,
 }
+
+/// See [`Arguments::in_own_network`].
+const IN_OWN_NETWORK: &str = "--in-own-network";
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Fault {
     /// Some take nothing of what they get.
     Silent,
+    /// Some vanish without a FIN, as when a cable is cut. This needs Linux, and its
+    /// programs unshare and ip.
+    Vanish,
     /// Each of very many opens a room of its own, and all leave at once.
     Rooms,
 }
@@ -76,7 +88,16 @@ const WINDOW: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
+    let arguments = Arguments::parse();
+    match get_ready(&arguments) {
+        Ok(Next::Run) => {}
+        Ok(Next::Done(code)) => return code,
+        Err(error) => {
+            eprintln!("Nothing was looked at: {error}.");
+            return ExitCode::FAILURE;
+        }
+    }
+    match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("The server did not hold: {error}.");
@@ -85,16 +106,46 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments) -> io::Result<()> {
-    let usual = match arguments.fault {
-        Fault::Silent => 7,
-        Fault::Rooms => 8,
+/// What there is to do after [`get_ready`].
+enum Next {
+    Run,
+    /// All was done by this program in a network of its own, and ended so.
+    Done(ExitCode),
+}
+
+/// Only in a network of its own may a program that is not root decide which
+/// packets arrive, so for those who vanish this program starts itself again.
+fn get_ready(arguments: &Arguments) -> io::Result<Next> {
+    if arguments.in_own_network {
+        network::prepare()?;
+        return Ok(Next::Run);
+    }
+    server::build(&[arguments.solution()])?;
+    let Fault::Vanish = arguments.fault else {
+        return Ok(Next::Run);
     };
-    let solution = arguments.solution.unwrap_or(usual);
-    server::build(&[solution])?;
+    let status = network::start_again_inside(IN_OWN_NETWORK)?;
+    Ok(Next::Done(match status.success() {
+        true => ExitCode::SUCCESS,
+        // What was wrong is said already.
+        false => ExitCode::FAILURE,
+    }))
+}
+
+impl Arguments {
+    fn solution(&self) -> u32 {
+        let usual = match self.fault {
+            Fault::Silent | Fault::Vanish => 7,
+            Fault::Rooms => 8,
+        };
+        self.solution.unwrap_or(usual)
+    }
+}
+
+fn run(arguments: &Arguments) -> io::Result<()> {
     keep_apart();
     rlimit::increase_nofile_limit(u64::MAX)?;
-    let subject = Subject::Solution(solution);
+    let subject = Subject::Solution(arguments.solution());
     let stall = arguments.stall_ms.to_string();
     let server = Server::start(&subject, &[("STALL_MS", &stall)])?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -105,6 +156,10 @@ fn run(arguments: &Arguments) -> io::Result<()> {
         let watch = Watch::new(&server);
         match arguments.fault {
             Fault::Silent => tasks.block_on(&runtime, hold(&watch, &subject, arguments))?,
+            Fault::Vanish => {
+                let vanishing = vanish(&watch, &subject, arguments, round);
+                tasks.block_on(&runtime, vanishing)?;
+            }
             Fault::Rooms => tasks.block_on(&runtime, hold_rooms(&watch, &subject, arguments))?,
         }
         // What was freed is kept by the allocator for the next time, so it is the
@@ -153,7 +208,13 @@ impl<'a> Watch<'a> {
     async fn look_at_the_end(&self) -> io::Result<()> {
         sleep(Duration::from_secs(2)).await;
         self.look("everybody has left");
-        match descriptors(self.server.pid()) > self.descriptors {
+        self.check_open(0)
+    }
+
+    /// No more connections than these may be open.
+    fn check_open(&self, connections: usize) -> io::Result<()> {
+        let most = self.descriptors.map(|before| before + connections);
+        match descriptors(self.server.pid()) > most {
             true => Err(io::Error::other("some connections are still open")),
             false => Ok(()),
         }
@@ -171,9 +232,19 @@ async fn hold(watch: &Watch<'_>, subject: &Subject, arguments: &Arguments) -> io
     ));
 
     crowd.speak_at_length(TEXT);
+    outlast(watch, &mut crowd, arguments.healthy).await?;
+    watch.look("those who take nothing are given up");
+
+    drop(crowd);
+    drop(takes_nothing);
+    watch.look_at_the_end().await
+}
+
+/// Speaks until only the healthy ones are online, and the connections of the others are freed.
+async fn outlast(watch: &Watch<'_>, crowd: &mut Crowd, healthy: usize) -> io::Result<()> {
     let begin = Instant::now();
     let mut deliveries = 0;
-    while crowd.online() > arguments.healthy {
+    while crowd.online() > healthy {
         if begin.elapsed() > PATIENCE {
             let online = crowd.online();
             return Err(io::Error::other(format!(
@@ -193,11 +264,61 @@ async fn hold(watch: &Watch<'_>, subject: &Subject, arguments: &Arguments) -> io
     );
     // The Close waits for its reader a while; then the connection is freed.
     sleep(Duration::from_secs(6)).await;
-    watch.look("those who take nothing are given up");
+    Ok(())
+}
+
+/// Those who will vanish take all that they get, until nothing of them arrives any more.
+async fn vanish(
+    watch: &Watch<'_>,
+    subject: &Subject,
+    arguments: &Arguments,
+    round: usize,
+) -> io::Result<()> {
+    let address = &watch.server.address;
+    let from = address_of_round(round);
+    let takers = (0..arguments.silent).map(|_| taker(from, address, subject.path()));
+    try_join_all(takers).await?;
+    let mut crowd = Crowd::connect(address, subject.path(), arguments.healthy).await?;
+    crowd.speak_at_length(TEXT);
+    crowd.speak(WINDOW, Duration::from_secs(1)).await?;
+    let all = arguments.healthy + arguments.silent;
+    check_online(&crowd, all)?;
+    watch.look(&format!("{all} take what they get"));
+
+    network::vanish(from)?;
+    let vanished = Instant::now();
+    // Had a FIN or an RST arrived, the server would know at once, and not after the stall time.
+    let stall = Duration::from_millis(arguments.stall_ms);
+    crowd.speak(WINDOW, stall / 2).await?;
+    if vanished.elapsed() < stall {
+        check_online(&crowd, all)?;
+    }
+    watch.look(&format!("{} have vanished", arguments.silent));
+
+    outlast(watch, &mut crowd, arguments.healthy).await?;
+    check_online(&crowd, arguments.healthy)?;
+    watch.look("the vanished are given up");
+    // The sockets of the vanished are still open, and stay so until the next round:
+    // that the server has closed its own is its doing.
+    watch.check_open(arguments.healthy)?;
 
     drop(crowd);
-    drop(takes_nothing);
     watch.look_at_the_end().await
+}
+
+/// Whoever vanishes does so with its address, so each round has another one:
+/// 127.0.0.2, and so on.
+fn address_of_round(round: usize) -> Ipv4Addr {
+    Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + round as u32)
+}
+
+fn check_online(crowd: &Crowd, expected: usize) -> io::Result<()> {
+    match crowd.online() {
+        online if online == expected => Ok(()),
+        online => Err(io::Error::other(format!(
+            "{expected} should be online, and {online} are"
+        ))),
+    }
 }
 
 /// How many talk in a room of their own while all the others come and go.
