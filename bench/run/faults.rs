@@ -125,11 +125,12 @@ fn get_ready(arguments: &Arguments) -> io::Result<Next> {
         return Ok(Next::Run);
     };
     let status = network::start_again_inside(IN_OWN_NETWORK)?;
-    Ok(Next::Done(match status.success() {
-        true => ExitCode::SUCCESS,
+    match status.code() {
+        Some(0) => Ok(Next::Done(ExitCode::SUCCESS)),
         // What was wrong is said already.
-        false => ExitCode::FAILURE,
-    }))
+        Some(_) => Ok(Next::Done(ExitCode::FAILURE)),
+        None => Err(io::Error::other("it was ended from outside")),
+    }
 }
 
 impl Arguments {
@@ -289,7 +290,8 @@ async fn vanish(
     let vanished = Instant::now();
     // Had a FIN or an RST arrived, the server would know at once, and not after the stall time.
     let stall = Duration::from_millis(arguments.stall_ms);
-    crowd.speak(WINDOW, stall / 2).await?;
+    let meanwhile = Duration::from_secs(1).min(stall / 2);
+    crowd.speak(WINDOW, meanwhile).await?;
     if vanished.elapsed() < stall {
         check_online(&crowd, all)?;
     }
