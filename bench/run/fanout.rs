@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -124,7 +124,8 @@ fn measure_all(arguments: &Arguments) -> io::Result<()> {
     print!("{}", table(&measurement, &subjects));
     if let Some(file) = &arguments.save {
         let json = serde_json::to_string_pretty(&measurement)?;
-        fs::write(file, json + "\n")?;
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+        fs::write(&file, json + "\n")?;
         println!("Every run is in {}.", file.display());
     }
     Ok(())
