@@ -9,6 +9,7 @@
 pub mod chart;
 pub mod charts;
 pub mod measured;
+mod numbers;
 pub mod recorded;
 pub mod recording;
 mod svg;

@@ -7,6 +7,7 @@ use bench::measured::{Measured, Measurement};
 use graders::lesson::workbook;
 
 use crate::Drawn;
+use crate::numbers::with_commas;
 use crate::recorded::anchors::Anchors;
 use crate::svg::{Head, escaped, picture};
 
@@ -95,7 +96,7 @@ fn table(measurement: &Measurement, rows: &[Row]) -> Drawn {
     for row in rows {
         let name = row.name;
         let cells = [
-            ("deliveries", format!("{:.0},000", row.deliveries / 1000.0)),
+            ("deliveries", in_thousands(row.deliveries)),
             ("of-ceiling", format!("{:.2}", row.of_ceiling)),
             ("times-plain", format!("{:.1}", row.times_plain)),
             ("p50", format!("{:.0}", row.p50)),
@@ -134,7 +135,7 @@ fn svg(rows: &[Row]) -> String {
     for (index, row) in rows.iter().enumerate() {
         let top = index as f64 * ROW;
         let length = WIDTH * row.deliveries / most;
-        let value = format!("{:.0},000/s", row.deliveries / 1000.0);
+        let value = format!("{}/s", in_thousands(row.deliveries));
         bars.push(format!(
             r#"<rect x="0" y="{}" width="{length:.0}" height="{BAR}"/>"#,
             top + 19.0
@@ -161,4 +162,8 @@ fn svg(rows: &[Row]) -> String {
         height: (rows.len() as f64 * ROW) as f32,
     };
     picture(&head, &bars, &ticks, &texts)
+}
+/// A number of deliveries: what is below a thousand means nothing.
+fn in_thousands(deliveries: f64) -> String {
+    with_commas((deliveries / 1000.0).round() as usize * 1000)
 }

@@ -6,6 +6,7 @@ use super::anchors::Anchors;
 use super::frames::frames;
 use super::http::{Exchange, Split, connections, only};
 use crate::Drawn;
+use crate::numbers::with_commas;
 use crate::recording::conversations::{MESSAGE, POLLS, SENDER};
 
 /// Requests, and bytes of HTTP or WebSocket; those of TCP and IP below come on top.
@@ -180,32 +181,10 @@ fn exchanges(name: &str) -> Result<Vec<Exchange>, String> {
     Ok(exchanges)
 }
 
-/// A number with a comma before each three digits.
-fn with_commas(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::recorded::http::Message;
-
-    #[test]
-    fn three_digits_are_a_group() {
-        let numbers = [0, 999, 1000, 12345, 123456, 1234567].map(with_commas);
-        assert_eq!(
-            numbers,
-            ["0", "999", "1,000", "12,345", "123,456", "1,234,567"]
-        );
-    }
 
     fn poll(content: &str) -> Exchange {
         Exchange {
