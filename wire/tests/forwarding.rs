@@ -2,9 +2,9 @@
 
 mod peers;
 
-use std::sync::Arc;
-
-use peers::{Peers, transcript};
+use peers::{Peers, start_forwarding, transcript};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use wire::side::Side::{Client, Server};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: here\r\n\r\n";
@@ -304,22 +304,9 @@ client-1  {direction} the connection is broken off
 
 #[tokio::test]
 async fn both_sides_may_speak_at_once_and_much() {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::{TcpListener, TcpStream};
-
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = listener.local_addr().unwrap().to_string();
-    let front = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = front.local_addr().unwrap();
-    let journal = Arc::new(wire::journal::Journal::default());
-    let heard = journal.clone();
-    tokio::spawn(wire::forwarding::forward(
-        front,
-        server,
-        move |connection, what| {
-            heard.hear(connection, what);
-        },
-    ));
+    let (address, _) = start_forwarding(server).await;
     // Nobody reads before all is written, but for what the kernel holds.
     let speak = |mut stream: TcpStream, seed: u8| async move {
         let bytes: Vec<u8> = (0..8_000_000_u32)
@@ -347,24 +334,10 @@ async fn both_sides_may_speak_at_once_and_much() {
 
 #[tokio::test]
 async fn without_a_server_the_client_is_told() {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::{TcpListener, TcpStream};
-
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address_of_nobody = nobody.local_addr().unwrap().to_string();
     drop(nobody);
-    let front = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = front.local_addr().unwrap();
-    let journal = Arc::new(wire::journal::Journal::default());
-    let heard = journal.clone();
-    let server = address_of_nobody.clone();
-    tokio::spawn(wire::forwarding::forward(
-        front,
-        server,
-        move |connection, what| {
-            heard.hear(connection, what);
-        },
-    ));
+    let (address, journal) = start_forwarding(address_of_nobody.clone()).await;
     let mut client = TcpStream::connect(address).await.unwrap();
     client.write_all(GET.as_bytes()).await.unwrap();
     let mut answer = String::new();

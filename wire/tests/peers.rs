@@ -1,12 +1,13 @@
 //! A client and a server that say what they are told to, with a forwarder between them.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
-use wire::forwarding::forward;
+use wire::forwarding::{Heard, forward};
 use wire::journal::Journal;
 use wire::printing::lines;
 use wire::side::Side;
@@ -24,15 +25,8 @@ pub struct Peers {
 impl Peers {
     pub async fn connect() -> Self {
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let journal = Arc::new(Journal::default());
-        let hear = {
-            let journal = journal.clone();
-            move |connection, heard: wire::forwarding::Heard<'_>| journal.hear(connection, heard)
-        };
         let server_address = server.local_addr().unwrap().to_string();
-        tokio::spawn(forward(listener, server_address, hear));
+        let (address, journal) = start_forwarding(server_address).await;
         let client = TcpStream::connect(address).await.unwrap();
         let (server, _) = timeout(PATIENCE, server.accept()).await.unwrap().unwrap();
         Self {
@@ -99,6 +93,19 @@ impl Peers {
     pub fn transcript(&self) -> String {
         transcript(&self.journal)
     }
+}
+
+/// Forwards to a server. Gives where to connect to, and the journal of what passes.
+pub async fn start_forwarding(server: String) -> (SocketAddr, Arc<Journal>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let journal = Arc::new(Journal::default());
+    let hear = {
+        let journal = journal.clone();
+        move |connection, heard: Heard<'_>| journal.hear(connection, heard)
+    };
+    tokio::spawn(forward(listener, server, hear));
+    (address, journal)
 }
 
 /// What a journal has heard, as a transcript.

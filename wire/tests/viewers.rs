@@ -1,11 +1,13 @@
 //! The page's socket: nothing is told twice, and whoever is slow is told so.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde_json::Value;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{WebSocketStream, client_async};
@@ -18,10 +20,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const HEAD: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
 const LAST: &[u8] = b"GET /last HTTP/1.1\r\n\r\n";
 
-type Viewer = WebSocketStream<tokio::net::TcpStream>;
+type Viewer = WebSocketStream<TcpStream>;
 
-/// Serves a journal, and lets a viewer in whose kernel takes hardly anything.
-async fn viewer(journal: &Arc<Journal>) -> Viewer {
+/// Serves the page of a journal, and says where.
+async fn serve(journal: &Arc<Journal>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let about = About {
@@ -31,6 +33,12 @@ async fn viewer(journal: &Arc<Journal>) -> Viewer {
     };
     let served = axum::serve(listener, app(journal.clone(), about));
     tokio::spawn(async move { served.await.unwrap() });
+    address
+}
+
+/// Lets a viewer in whose kernel takes hardly anything.
+async fn viewer(journal: &Arc<Journal>) -> Viewer {
+    let address = serve(journal).await;
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     let stream = socket.connect(address).await.unwrap();
@@ -102,16 +110,7 @@ async fn a_slow_viewer_is_told_how_much_it_missed() {
 
 #[tokio::test]
 async fn other_pages_may_not_look() {
-    let journal = Arc::new(Journal::default());
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let about = About {
-        listen: None,
-        server: None,
-        file: None,
-    };
-    let served = axum::serve(listener, app(journal, about));
-    tokio::spawn(async move { served.await.unwrap() });
+    let address = serve(&Arc::new(Journal::default())).await;
     for (host, origin, status) in [
         (address.to_string(), format!("http://{address}"), "101"),
         (
@@ -125,8 +124,7 @@ async fn other_pages_may_not_look() {
             "403",
         ),
     ] {
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let mut stream = TcpStream::connect(address).await.unwrap();
         let request = format!(
             "GET /ws HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
