@@ -4,9 +4,9 @@
 //! its own ([`server`]), connects a crowd to it ([`crowd`]), lets one of them speak
 //! flat out, and reads off what the server did ([`usage`]). Two servers that are
 //! no lesson stand beside the lessons in the same run: [`plain`], what anybody
-//! would write first, and [`ceiling`], the least work that delivers the same bytes.
+//! would write first, and [`bare`], the same bytes without a WebSocket library.
 
-pub mod ceiling;
+pub mod bare;
 pub mod crowd;
 pub mod measured;
 pub mod network;

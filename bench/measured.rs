@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// One run of one server.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Measured {
-    /// Which server: `solution-7`, `plain` or `ceiling`.
+    /// Which server: `solution-7`, `plain` or `bare-writer`.
     pub subject: String,
     /// Messages received by clients in a second, all together.
     pub deliveries_per_second: f64,

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use crate::bare::Bare;
 use crate::steps::Step;
 
 /// Which core the server runs on, and which the crowd, where `taskset` can say so.
@@ -21,8 +22,8 @@ pub enum Subject {
     Plain,
     /// A step of the way from there to lesson 7.
     Step(Step),
-    /// Bare TCP, with the fewest writes that there can be.
-    Ceiling,
+    /// The same bytes over bare TCP.
+    Bare(Bare),
 }
 
 impl Subject {
@@ -32,7 +33,7 @@ impl Subject {
             Subject::Solution(number) => format!("solution-{number}"),
             Subject::Plain => "plain".to_string(),
             Subject::Step(step) => step.name().to_string(),
-            Subject::Ceiling => "ceiling".to_string(),
+            Subject::Bare(bare) => bare.name().to_string(),
         }
     }
 
@@ -40,8 +41,10 @@ impl Subject {
     pub fn named(name: &str) -> Option<Self> {
         match name {
             "plain" => Some(Subject::Plain),
-            "ceiling" => Some(Subject::Ceiling),
             _ => {
+                if let Some(bare) = Bare::ALL.into_iter().find(|bare| bare.name() == name) {
+                    return Some(Subject::Bare(bare));
+                }
                 if let Some(step) = Step::ALL.into_iter().find(|step| step.name() == name) {
                     return Some(Subject::Step(step));
                 }
@@ -84,7 +87,7 @@ impl Server {
                 let folder = this.ancestors().nth(2).expect("a program has a folder");
                 words.push(folder.join(subject.name()).display().to_string());
             }
-            Subject::Plain | Subject::Step(_) | Subject::Ceiling => {
+            Subject::Plain | Subject::Step(_) | Subject::Bare(_) => {
                 words.push(this.display().to_string());
                 words.extend(["--serve".to_string(), subject.name()]);
             }

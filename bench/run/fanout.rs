@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use bench::bare::{self, Bare};
 use bench::crowd::Crowd;
 use bench::measured::{Measured, Measurement};
 use bench::server::{self, Server, Subject, keep_apart};
 use bench::steps::{self, Step};
-use bench::{ceiling, plain, usage};
+use bench::{plain, usage};
 use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
@@ -86,7 +87,7 @@ fn serve(name: &str) -> io::Result<()> {
             let listener = TcpListener::bind("127.0.0.1:0").await?;
             println!("Serving at http://{}", listener.local_addr()?);
             match Subject::named(name) {
-                Some(Subject::Ceiling) => ceiling::serve(listener).await,
+                Some(Subject::Bare(bare)) => bare::serve(listener, bare).await,
                 Some(Subject::Step(step)) => steps::serve(listener, step).await,
                 _ => plain::serve(listener).await,
             }
@@ -101,7 +102,8 @@ fn measure_all(arguments: &Arguments) -> io::Result<()> {
     }
     rlimit::increase_nofile_limit(u64::MAX)?;
     let solutions = arguments.solutions.iter().copied();
-    let mut subjects = vec![Subject::Ceiling, Subject::Plain];
+    let mut subjects = Vec::from(Bare::ALL.map(Subject::Bare));
+    subjects.push(Subject::Plain);
     if arguments.steps {
         subjects.extend(Step::ALL.map(Subject::Step));
     }
@@ -124,7 +126,8 @@ fn measure_all(arguments: &Arguments) -> io::Result<()> {
     print!("{}", table(&measurement, &subjects));
     if let Some(file) = &arguments.save {
         let json = serde_json::to_string_pretty(&measurement)?;
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+        let bench = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+        let file = bench.expect("run/ is in bench/").join(file);
         fs::write(&file, json + "\n")?;
         println!("Every run is in {}.", file.display());
     }
@@ -173,13 +176,14 @@ fn measure(subject: &Subject, arguments: &Arguments) -> io::Result<Measured> {
 fn table(measurement: &Measurement, subjects: &[Subject]) -> String {
     let mut table = format!(
         "\n{} clients, {} messages of 100 bytes on their way, {} s a run; medians\n\n\
-         {:12} {:>12} {:>10} {:>8} {:>8} {:>8} {:>10} {:>10} {:>12} {:>8}\n",
+         {:12} {:>12} {:>8} {:>8} {:>8} {:>8} {:>8} {:>10} {:>10} {:>12} {:>8}\n",
         measurement.clients,
         measurement.window,
         measurement.seconds,
         "",
         "deliveries/s",
-        "of ceiling",
+        "x writer",
+        "x tasks",
         "x plain",
         "p50 ms",
         "p99 ms",
@@ -196,9 +200,10 @@ fn table(measurement: &Measurement, subjects: &[Subject]) -> String {
         };
         let median = |of: fn(&Measured) -> Option<f64>| measurement.median(&name, of);
         table.push_str(&format!(
-            "{name:12} {:>12} {:>10} {:>8} {:>8} {:>8} {:>10} {:>10} {:>12} {:>8}\n",
+            "{name:12} {:>12} {:>8} {:>8} {:>8} {:>8} {:>8} {:>10} {:>10} {:>12} {:>8}\n",
             cell(median(|run| Some(run.deliveries_per_second)), 0),
-            cell(measurement.ratio(&name, "ceiling"), 2),
+            cell(measurement.ratio(&name, Bare::Writer.name()), 2),
+            cell(measurement.ratio(&name, Bare::Tasks.name()), 2),
             cell(measurement.ratio(&name, "plain"), 2),
             cell(median(|run| Some(run.p50_ms)), 1),
             cell(median(|run| Some(run.p99_ms)), 1),

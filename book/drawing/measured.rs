@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use bench::bare::Bare;
 use bench::measured::{Measured, Measurement};
 use graders::lesson::workbook;
 
@@ -12,7 +13,7 @@ use crate::recorded::anchors::Anchors;
 use crate::svg::{Head, escaped, picture};
 
 /// The servers in the order of the picture.
-const SUBJECTS: [&str; 10] = [
+const SUBJECTS: [&str; 11] = [
     "plain",
     "one-loop",
     "small-buffer",
@@ -22,7 +23,8 @@ const SUBJECTS: [&str; 10] = [
     "solution-5",
     "solution-7",
     "solution-8",
-    "ceiling",
+    "bare-writer",
+    "bare-tasks",
 ];
 
 /// `fanout.svg` and `fanout.txt`.
@@ -51,7 +53,8 @@ struct Row {
     deliveries: f64,
     /// Deliveries per second of each run.
     runs: Vec<f64>,
-    of_ceiling: f64,
+    times_writer: f64,
+    times_tasks: f64,
     times_plain: f64,
     p50: f64,
     p99: f64,
@@ -73,7 +76,8 @@ impl Row {
                     .filter(|run| run.subject == name)
                     .map(|run| run.deliveries_per_second)
                     .collect(),
-                of_ceiling: measurement.ratio(name, "ceiling")?,
+                times_writer: measurement.ratio(name, Bare::Writer.name())?,
+                times_tasks: measurement.ratio(name, Bare::Tasks.name())?,
                 times_plain: measurement.ratio(name, "plain")?,
                 p50: median(|run| Some(run.p50_ms))?,
                 p99: median(|run| Some(run.p99_ms))?,
@@ -86,8 +90,8 @@ impl Row {
 }
 
 /// Parts of `fanout.txt`: `machine`, `clients`, `window`; for each server the
-/// row of the table, and `NAME-deliveries`, `-of-ceiling`, `-times-plain`, `-p50`,
-/// `-p99`, `-cpu`, `-idle` (in kilobytes).
+/// row of the table, and `NAME-deliveries`, `-times-writer`, `-times-tasks`,
+/// `-times-plain`, `-p50`, `-p99`, `-cpu`, `-idle` (in kilobytes).
 fn table(measurement: &Measurement, rows: &[Row]) -> Drawn {
     let mut anchors = Anchors::default();
     anchors.add("machine", &measurement.machine);
@@ -97,7 +101,8 @@ fn table(measurement: &Measurement, rows: &[Row]) -> Drawn {
         let name = row.name;
         let cells = [
             ("deliveries", in_thousands(row.deliveries)),
-            ("of-ceiling", format!("{:.2}", row.of_ceiling)),
+            ("times-writer", format!("{:.2}", row.times_writer)),
+            ("times-tasks", format!("{:.2}", row.times_tasks)),
             ("times-plain", format!("{:.1}", row.times_plain)),
             ("p50", format!("{:.0}", row.p50)),
             ("p99", format!("{:.0}", row.p99)),
