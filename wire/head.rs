@@ -51,7 +51,9 @@ impl Headers {
 #[derive(Clone, Debug, Default)]
 pub struct Collecting {
     bytes: Vec<u8>,
-    /// No empty line begins before this place.
+    /// Of how many bytes the empty lines before the head are (RFC 9112 2.2).
+    blank: usize,
+    /// The empty line that ends the head does not begin before this place.
     searched: usize,
     /// A head without its end is looked at when it has this length, to see
     /// early that it is none. The distance grows, or a head that comes byte by
@@ -74,12 +76,12 @@ impl Collecting {
         let before = self.bytes.len();
         let more = &more[..more.len().min(LONGEST - before)];
         self.bytes.extend_from_slice(more);
+        self.pass_over_blank();
         while let Some(end) = self.next_empty_line() {
             if let Some((length, head)) = parse(side, &self.bytes[..end])? {
                 self.bytes.truncate(length);
                 return Ok((length - before.min(length), Some(head)));
             }
-            // Empty lines may stand before a request (RFC 9112 2.2).
         }
         if self.bytes.len() >= self.next_look {
             parse(side, &self.bytes)?;
@@ -89,6 +91,15 @@ impl Collecting {
             return Err(format!("a head of more than {LONGEST} bytes is not read"));
         }
         Ok((more.len(), None))
+    }
+
+    /// An empty line before the head does not end it. If each of them were a
+    /// reason to look, thousands would cost the square of their number.
+    fn pass_over_blank(&mut self) {
+        let unsearched = &self.bytes[self.blank..];
+        let is_blank = |byte: &&u8| matches!(byte, b'\r' | b'\n');
+        self.blank += unsearched.iter().take_while(is_blank).count();
+        self.searched = self.searched.max(self.blank);
     }
 
     /// Where the next empty line ends that has not been looked at.
@@ -202,6 +213,20 @@ mod tests {
         let bytes = [b"\r\n\r\n".as_slice(), HEAD].concat();
         let (length, head) = all_at_once(Side::Client, &bytes).unwrap();
         assert_eq!(length, bytes.len());
+        assert!(head.is_some());
+    }
+
+    #[test]
+    fn no_head_ends_before_it_has_begun() {
+        let mut collecting = Collecting::default();
+        for _ in 0..2 {
+            let (_, head) = collecting.add(Side::Client, &[b'\n'; 1000]).unwrap();
+            assert_eq!(head, None);
+            assert_eq!(collecting.next_empty_line(), None);
+            assert_eq!(collecting.searched, collecting.bytes.len());
+        }
+        let (length, head) = collecting.add(Side::Client, HEAD).unwrap();
+        assert_eq!(length, HEAD.len());
         assert!(head.is_some());
     }
 
