@@ -51,6 +51,8 @@ pub struct Crowd {
     /// The last one speaks. The others are kept: dropping one would end half of its connection.
     writers: Vec<OwnedWriteHalf>,
     text_length: usize,
+    /// How long the server took to open all sockets, a hundred at the same time.
+    pub opened_in: Duration,
 }
 
 /// What the clients and the speaker know of each other.
@@ -100,6 +102,7 @@ impl Crowd {
             ..Shared::default()
         });
         let mut writers = Vec::with_capacity(clients);
+        let begin = Instant::now();
         while writers.len() < clients {
             let wave = WAVE.min(clients - writers.len());
             for upgraded in join_all((0..wave).map(|_| upgrade(address, path))).await {
@@ -119,6 +122,7 @@ impl Crowd {
             shared,
             writers,
             text_length: SHORT,
+            opened_in: begin.elapsed(),
         };
         crowd.get_ready().await?;
         Ok(crowd)

@@ -20,6 +20,8 @@ pub struct Measured {
     pub crowd_cpu_us: Option<f64>,
     /// Memory of the server for one idle connection, in bytes.
     pub bytes_per_connection: Option<f64>,
+    /// WebSockets opened in a second, a hundred at the same time.
+    pub opened_per_second: f64,
 }
 
 impl Measured {

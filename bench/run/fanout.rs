@@ -165,6 +165,7 @@ fn measure(subject: &Subject, arguments: &Arguments) -> io::Result<Measured> {
             p99_ms: percentile(99),
             cpu_us: per_delivery(cpu_before[0], cpu[0]),
             crowd_cpu_us: per_delivery(cpu_before[1], cpu[1]),
+            opened_per_second: arguments.clients as f64 / crowd.opened_in.as_secs_f64(),
             bytes_per_connection: memory_before.zip(memory).map(|(before, after)| {
                 after.saturating_sub(before) as f64 / arguments.clients as f64
             }),
@@ -176,7 +177,7 @@ fn measure(subject: &Subject, arguments: &Arguments) -> io::Result<Measured> {
 fn table(measurement: &Measurement, subjects: &[Subject]) -> String {
     let mut table = format!(
         "\n{} clients, {} messages of 100 bytes on their way, {} s a run; medians\n\n\
-         {:12} {:>12} {:>8} {:>8} {:>8} {:>8} {:>8} {:>10} {:>10} {:>12} {:>8}\n",
+         {:12} {:>12} {:>8} {:>8} {:>8} {:>8} {:>8} {:>10} {:>10} {:>12} {:>9} {:>8}\n",
         measurement.clients,
         measurement.window,
         measurement.seconds,
@@ -190,6 +191,7 @@ fn table(measurement: &Measurement, subjects: &[Subject]) -> String {
         "CPU us",
         "crowd us",
         "bytes/idle",
+        "opened/s",
         "core, %"
     );
     for subject in subjects {
@@ -200,7 +202,7 @@ fn table(measurement: &Measurement, subjects: &[Subject]) -> String {
         };
         let median = |of: fn(&Measured) -> Option<f64>| measurement.median(&name, of);
         table.push_str(&format!(
-            "{name:12} {:>12} {:>8} {:>8} {:>8} {:>8} {:>8} {:>10} {:>10} {:>12} {:>8}\n",
+            "{name:12} {:>12} {:>8} {:>8} {:>8} {:>8} {:>8} {:>10} {:>10} {:>12} {:>9} {:>8}\n",
             cell(median(|run| Some(run.deliveries_per_second)), 0),
             cell(measurement.ratio(&name, Bare::Writer.name()), 2),
             cell(measurement.ratio(&name, Bare::Tasks.name()), 2),
@@ -210,6 +212,7 @@ fn table(measurement: &Measurement, subjects: &[Subject]) -> String {
             cell(median(|run| run.cpu_us), 2),
             cell(median(|run| run.crowd_cpu_us), 2),
             cell(median(|run| run.bytes_per_connection), 0),
+            cell(median(|run| Some(run.opened_per_second)), 0),
             cell(median(Measured::core_percent), 0),
         ));
     }

@@ -60,6 +60,8 @@ struct Row {
     p99: f64,
     cpu: f64,
     idle: f64,
+    /// Sockets opened in a second.
+    opened: f64,
 }
 
 impl Row {
@@ -83,6 +85,7 @@ impl Row {
                 p99: median(|run| Some(run.p99_ms))?,
                 cpu: median(|run| run.cpu_us)?,
                 idle: median(|run| run.bytes_per_connection)?,
+                opened: median(|run| Some(run.opened_per_second))?,
             })
         };
         row().ok_or_else(lacks)
@@ -91,7 +94,8 @@ impl Row {
 
 /// Parts of `fanout.txt`: `machine`, `clients`, `window`; for each server the
 /// row of the table, and `NAME-deliveries`, `-times-writer`, `-times-tasks`,
-/// `-times-plain`, `-p50`, `-p99`, `-cpu`, `-idle` (in kilobytes).
+/// `-times-plain`, `-p50`, `-p99`, `-cpu`, `-idle` (in kilobytes),
+/// `-opened` (sockets in a second).
 fn table(measurement: &Measurement, rows: &[Row]) -> Drawn {
     let mut anchors = Anchors::default();
     anchors.add("machine", &measurement.machine);
@@ -116,6 +120,8 @@ fn table(measurement: &Measurement, rows: &[Row]) -> Drawn {
         for (column, value) in &cells {
             anchors.add(format_args!("{name}-{column}"), value);
         }
+        let opened = (row.opened / 100.0).round() as usize * 100;
+        anchors.add(format_args!("{name}-opened"), with_commas(opened));
     }
     anchors.file("fanout.txt")
 }
