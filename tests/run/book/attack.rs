@@ -161,7 +161,32 @@ impl Reader<'_> {
         )";
         let (left, top) = place(&self.run(None, corner).await?)?;
         let (x, y) = self.middle(Some(frame), button).await?;
-        self.click((left + x, top + y)).await
+        let place = (left + x, top + y);
+        self.point_at(frame, button, place).await?;
+        self.click(place).await
+    }
+
+    /// Moves the pointer to a button of the frame until the frame notices. What
+    /// is clicked before the browser has painted the frame is lost.
+    async fn point_at(&self, frame: &str, button: &str, (x, y): Place) -> Result<(), String> {
+        let move_there = json!({ "type": "mouseMoved", "x": x, "y": y });
+        let is_there = format!(
+            "document.querySelector({}).matches(':hover')",
+            json!(button)
+        );
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            self.page
+                .command("Input.dispatchMouseEvent", move_there.clone())
+                .await?;
+            if self.run(Some(frame), &is_there).await? == json!(true) {
+                return Ok(());
+            }
+            sleep(BETWEEN_LOOKS).await;
+        }
+        Err(format!(
+            "{EXAMPLE}: the pointer does not reach {button}: let nothing lie over it"
+        ))
     }
 
     /// The middle of an element of the page, or of the frame.
