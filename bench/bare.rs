@@ -60,6 +60,7 @@ async fn write_to_all(
         select! {
             Some(client) = newcomers.recv() => clients.push(client),
             first = frames.recv() => {
+                // Whoever falls behind is done: the crowd says what it lacks.
                 let Ok(first) = first else { return };
                 let waiting = with_all_that_wait(first, &mut frames);
                 for client in &mut clients {

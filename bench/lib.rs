@@ -2,9 +2,9 @@
 //!
 //! [`fanout`](../run/fanout.rs) is the benchmark. It starts a server in a process of
 //! its own ([`server`]), connects a crowd to it ([`crowd`]), lets one of them speak
-//! flat out, and reads off what the server did ([`usage`]). Two servers that are
-//! no lesson stand beside the lessons in the same run: [`plain`], what anybody
-//! would write first, and [`bare`], the same bytes without a WebSocket library.
+//! flat out, and reads off what the server did ([`usage`]). Servers that are no
+//! lesson stand beside the lessons in the same run: [`plain`], what anybody would
+//! write first, and the two of [`bare`], the same bytes without a WebSocket library.
 
 pub mod bare;
 pub mod crowd;
