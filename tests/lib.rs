@@ -29,6 +29,7 @@ pub mod lesson;
 pub mod member;
 pub mod page;
 pub mod panics;
+pub mod port;
 pub mod process;
 pub mod programs;
 pub mod redis_client;

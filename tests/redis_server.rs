@@ -1,11 +1,8 @@
 //! A real redis-server of the conversation's own, which keeps nothing on disk,
 //! and somebody who looks at it and speaks to it as one does with redis-cli.
 
-use std::net::TcpListener;
-use std::ops::Range;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +10,7 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::conversation::{Conversation, PATIENCE, Step, Stop, stop};
+use crate::port;
 use crate::process::{self, Process};
 use crate::programs;
 use crate::redis_client::{Reply, ask};
@@ -31,22 +29,6 @@ const INSTALL: &str = if cfg!(target_os = "macos") {
 } else {
     "sudo apt install redis-server"
 };
-
-/// Where our Redis servers listen. Systems give none of these to somebody who
-/// asks for any port, so nobody takes one while its Redis server is away.
-const PORTS: Range<u16> = 20_000..32_000;
-
-/// The next one of them that is free; no two servers of this process share one.
-fn free_port() -> Option<u16> {
-    static TAKEN: AtomicU32 = AtomicU32::new(0);
-    let count = u32::from(PORTS.end - PORTS.start);
-    // Graders that run at the same time begin at different places.
-    let begin = std::process::id().wrapping_mul(97);
-    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    let ports = (0..count).map(|_| begin.wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed)));
-    let mut ports = ports.filter_map(|number| u16::try_from(number % count).ok());
-    ports.find_map(|number| Some(PORTS.start + number).filter(free))
-}
 
 /// Finds the redis-server on the PATH.
 ///
@@ -76,7 +58,7 @@ impl RedisServer {
     pub async fn start(talk: &Conversation) -> Step<Self> {
         let folder = TempDir::new();
         let folder = folder.map_err(|error| Stop(format!("no folder for Redis: {error}")))?;
-        let port = free_port().ok_or(Stop("no free port for a redis-server".to_string()))?;
+        let port = port::free().map_err(Stop)?;
         let mut redis = Self {
             port,
             folder,

@@ -1,6 +1,5 @@
 //! The server under examination: a fresh process for each exercise.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::lesson::workbook;
+use crate::port;
 use crate::process::Process;
 
 /// How long a lesson may take to print its URL.
@@ -178,7 +178,7 @@ async fn start_command(
     text: &str,
     environment: &[(&str, &str)],
 ) -> Result<(Process, String), String> {
-    let port = free_port()?;
+    let port = port::free()?;
     let mut command = shell(text);
     command
         .env("PORT", port.to_string())
@@ -222,15 +222,6 @@ fn shell(text: &str) -> Command {
     let mut command = Command::new(shell);
     command.args([flag, text]);
     command
-}
-
-/// A port that is free now. Somebody else may take it before the server does,
-/// which the server then says.
-fn free_port() -> Result<u16, String> {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.port())
-        .map_err(|error| format!("There is no free port on 127.0.0.1: {error}."))
 }
 
 async fn ended_early(process: &mut Process) -> String {

@@ -4,7 +4,7 @@ mod peers;
 
 use peers::{Peers, start_forwarding, transcript};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use wire::side::Side::{Client, Server};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: here\r\n\r\n";
@@ -334,9 +334,10 @@ async fn both_sides_may_speak_at_once_and_much() {
 
 #[tokio::test]
 async fn without_a_server_the_client_is_told() {
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    // Whoever has a port and does not listen refuses, and nobody else can take it.
+    let nobody = TcpSocket::new_v4().unwrap();
+    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address_of_nobody = nobody.local_addr().unwrap().to_string();
-    drop(nobody);
     let (address, journal) = start_forwarding(address_of_nobody.clone()).await;
     let mut client = TcpStream::connect(address).await.unwrap();
     client.write_all(GET.as_bytes()).await.unwrap();

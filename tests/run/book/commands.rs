@@ -2,8 +2,9 @@
 //! in a copy of the workbook, and must do what it is there for.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+
+use graders::port;
 
 use super::check::{Check, Tool, told};
 use super::fences::{self, Command};
@@ -180,17 +181,12 @@ fn end(running: Running) -> Result<Ran, String> {
 fn serves(copied: &Copied, words: &str) -> Result<(), String> {
     let words = if words.starts_with("mdbook ") {
         // A lesson takes its port from PORT, and mdBook does not.
-        format!("{words} --port {}", free_port()?)
+        format!("{words} --port {}", port::free()?)
     } else {
         words.to_string()
     };
     let mut server = start(copied, &words, &copied.folder)?;
     answers(&server.address()?)
-}
-
-fn free_port() -> Result<u16, String> {
-    let listener = TcpListener::bind("127.0.0.1:0").map_err(said)?;
-    Ok(listener.local_addr().map_err(said)?.port())
 }
 
 /// The finished lesson that a page's curls talk to.
