@@ -67,8 +67,8 @@ impl<'a> Chart<'a> {
         Self { server, ..self }
     }
 
-    /// Draws it. The name makes its ids unique in a page with several charts.
-    pub fn to_svg(&self, name: &str) -> String {
+    /// Draws it.
+    pub fn to_svg(&self) -> String {
         let mut layout = Layout::new(&self.lanes);
         for (lane, connection) in &self.connections {
             layout.begin(lane, *connection);
@@ -94,7 +94,7 @@ impl<'a> Chart<'a> {
                 }
             }
         }
-        layout.finish(name, self.server, &self.alternative())
+        layout.finish(self.server, &self.alternative())
     }
 
     fn alternative(&self) -> String {
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn words_of_a_peer_are_text_in_the_chart() {
         let steps = read("eve > text \"<script>&\"\n").unwrap();
-        let svg = Chart::new(&[], &steps).to_svg("name");
+        let svg = Chart::new(&[], &steps).to_svg();
         assert!(svg.contains("&lt;script&gt;&amp;"));
         assert!(!svg.contains("<script>"));
     }
@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn a_chart_has_no_blank_line_which_would_end_it_in_markdown() {
         let steps = read("# a\nbob > GET /\n\n# b\nbob < 200 OK\n").unwrap();
-        let svg = Chart::new(&[], &steps).to_svg("name");
+        let svg = Chart::new(&[], &steps).to_svg();
         assert!(svg.lines().all(|line| !line.trim().is_empty()));
     }
 }

@@ -84,8 +84,6 @@ fn draw(figure: &Figure) -> Result<Drawn, String> {
     let shown = &shown[..figure.steps.clone().count()];
     Ok(Drawn {
         name: format!("{}.svg", figure.name),
-        text: Chart::new(before, shown)
-            .with(figure.server)
-            .to_svg(figure.name),
+        text: Chart::new(before, shown).with(figure.server).to_svg(),
     })
 }

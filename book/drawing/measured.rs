@@ -167,7 +167,6 @@ fn svg(rows: &[Row]) -> String {
         alternative.push(format!("{} {value}", row.name));
     }
     let head = Head {
-        name: "fanout",
         alternative: &alternative.join(", "),
         width: WIDTH as f32,
         height: (rows.len() as f64 * ROW) as f32,

@@ -4,9 +4,8 @@
 
 /// How a picture is told to those who do not see it, and how large it is.
 pub struct Head<'a> {
-    /// Makes its ids unique in a page with several pictures.
-    pub name: &'a str,
-    /// What it shows, in words.
+    /// What it shows, in words. A label and no `<title>`, which browsers would show
+    /// as a tooltip.
     pub alternative: &'a str,
     /// In pixels of the picture's own size.
     pub width: f32,
@@ -16,21 +15,15 @@ pub struct Head<'a> {
 /// A whole picture: shapes that are filled, lines, and text on top of both.
 pub fn picture(head: &Head, filled: &[String], lines: &[String], texts: &[String]) -> String {
     let Head {
-        name,
         alternative,
         width,
         height,
     } = head;
-    let mut parts = vec![
-        format!(
-            r#"<svg class="chart" role="img" aria-labelledby="picture-{name}" viewBox="0 0 {width} {height}" style="max-width:{}px">"#,
-            width * 1.25
-        ),
-        format!(
-            r#"<title id="picture-{name}">{}</title>"#,
-            escaped(alternative)
-        ),
-    ];
+    let mut parts = vec![format!(
+        r#"<svg class="chart" role="img" aria-label="{}" viewBox="0 0 {width} {height}" style="max-width:{}px">"#,
+        escaped(alternative),
+        width * 1.25
+    )];
     for (group, content) in [
         (r#"<g fill="currentColor">"#, filled),
         (r#"<g fill="none" stroke="currentColor">"#, lines),
@@ -44,9 +37,10 @@ pub fn picture(head: &Head, filled: &[String], lines: &[String], texts: &[String
     parts.join("\n")
 }
 
-/// Text as SVG writes it.
+/// Text as SVG writes it, in an element and in an attribute.
 pub fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 
 // ANCHOR: parse
-/// The name of a room: 1 to 64 letters, digits, `-` and `_`, of any script.
+/// The name of a room: 1 to 64 letters (with their marks), digits, `-` and `_`, of any script.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct RoomName(String);
 

@@ -28,8 +28,11 @@ const LINE: f32 = 16.0;
 /// How wide a character is, in the monospaced letters of 12 pixels.
 const CHARACTER: f32 = 7.3;
 
+/// The fewest characters in a line of a label, however near its client is to the server.
+const NARROWEST: usize = 24;
+
 /// The most lines that one text takes; the rest is cut.
-const MOST_LINES: usize = 3;
+const MOST_LINES: usize = 7;
 
 pub struct Layout {
     lanes: Vec<String>,
@@ -92,7 +95,7 @@ impl Layout {
     /// A step begins.
     pub fn title(&mut self, title: &str) {
         self.y += 14.0;
-        for line in Self::wrapped(title) {
+        for line in Self::wrapped(title, characters(SERVER - 12.0)) {
             self.y += LINE;
             self.text(4.0, "start", "font-weight:600", &line);
         }
@@ -103,9 +106,9 @@ impl Layout {
     pub fn arrow(&mut self, lane: &str, direction: Direction, text: &str, details: &[String]) {
         let lane = self.lane(lane);
         self.y += 6.0;
-        self.label(text, "");
+        self.label(lane, text, "");
         for detail in details {
-            self.label(detail, "opacity:.7");
+            self.label(lane, detail, "opacity:.7");
         }
         self.y += 7.0;
         let (y, left, right) = (self.y, self.x(lane) + 6.0, SERVER - 2.0);
@@ -129,7 +132,7 @@ impl Layout {
     pub fn cut(&mut self, lane: &str, text: &str) {
         let lane = self.lane(lane);
         self.y += 6.0;
-        self.label(text, "");
+        self.label(lane, text, "");
         self.y += 8.0;
         self.lines.push(format!(
             r#"<path d="M{} {}l10 10m0 -10l-10 10" style="stroke-width:2"/>"#,
@@ -139,9 +142,11 @@ impl Layout {
         self.y += 2.0;
     }
 
-    /// Text that ends at the server's line.
-    fn label(&mut self, text: &str, style: &str) {
-        for line in Self::wrapped(text) {
+    /// Text that ends at the server's line, and does not begin before the client's
+    /// where there is room.
+    fn label(&mut self, lane: usize, text: &str, style: &str) {
+        let most = characters(SERVER - 16.0 - self.x(lane)).max(NARROWEST);
+        for line in Self::wrapped(text, most) {
             self.y += LINE;
             self.text(SERVER - 8.0, "end", style, &line);
         }
@@ -155,9 +160,8 @@ impl Layout {
         ));
     }
 
-    /// A text in lines that are no wider than the chart.
-    fn wrapped(text: &str) -> Vec<String> {
-        let most = ((SERVER - 12.0) / CHARACTER) as usize;
+    /// A text in lines of so many characters at most.
+    fn wrapped(text: &str, most: usize) -> Vec<String> {
         let mut lines = vec![String::new()];
         for word in words(text) {
             let line = lines.last_mut().expect("there is a line");
@@ -181,7 +185,7 @@ impl Layout {
     }
 
     /// The whole chart, with what it shows in words.
-    pub fn finish(mut self, name: &str, server: &str, alternative: &str) -> String {
+    pub fn finish(mut self, server: &str, alternative: &str) -> String {
         for lane in self.lanes.clone() {
             self.end(&lane);
         }
@@ -192,7 +196,6 @@ impl Layout {
         }
         self.lifeline(SERVER, height, server);
         let head = Head {
-            name,
             alternative,
             width: SERVER + RIGHT,
             height,
@@ -210,6 +213,11 @@ impl Layout {
             escaped(name)
         ));
     }
+}
+
+/// How many characters fit into a width.
+fn characters(width: f32) -> usize {
+    (width / CHARACTER) as usize
 }
 
 /// The places where a text may be broken: after spaces and the commas of JSON.

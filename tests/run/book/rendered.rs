@@ -209,7 +209,7 @@ fn without_words(rendered: &Rendered) -> Vec<String> {
         let silent = page.without_words.iter().map(|tag| {
             let fault = format!(
                 "{tag} says nothing to somebody who cannot see it: give an img an alt, an svg an \
-                 aria-labelledby or aria-label, an iframe a title"
+                 aria-label, an iframe a title"
             );
             (tag.as_str(), fault)
         });
@@ -309,9 +309,7 @@ fn place(page: &RenderedPage, part: &str) -> String {
             .next()
             .map(str::to_string)
     };
-    let value = [" src=\"", " aria-labelledby=\""]
-        .into_iter()
-        .find_map(of_a_tag);
+    let value = [" src=\"", " aria-label=\""].into_iter().find_map(of_a_tag);
     let candidates = [Some(written), Some(part.to_string()), value];
     let mut candidates = candidates.into_iter().flatten();
     match candidates.find_map(|words| text.find(&words)) {

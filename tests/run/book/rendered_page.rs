@@ -48,7 +48,7 @@ impl RenderedPage {
             .chain(values("a[name]", "name"))
             .collect();
         let pictures = all("main img, main svg, main iframe").into_iter();
-        let silent = pictures.filter(|picture| !says_something(picture, &html));
+        let silent = pictures.filter(|picture| !says_something(picture));
         Self {
             file,
             links: values("a[href], area[href]", "href"),
@@ -67,7 +67,7 @@ fn tag(element: ElementRef) -> String {
 }
 
 /// Whether a picture or a frame has words for who cannot see it, or is an ornament beside words.
-fn says_something(picture: &ElementRef, html: &Html) -> bool {
+fn says_something(picture: &ElementRef) -> bool {
     let has = |name: &str| {
         picture
             .attr(name)
@@ -76,19 +76,8 @@ fn says_something(picture: &ElementRef, html: &Html) -> bool {
     match picture.value().name() {
         "img" => has("alt"),
         "iframe" => has("title"),
-        _ => has("aria-label") || labelled(picture, html) || is_ornament(picture),
+        _ => has("aria-label") || is_ornament(picture),
     }
-}
-
-/// Whether an element that labels this one is in the page, and has a text.
-fn labelled(picture: &ElementRef, html: &Html) -> bool {
-    let ids = picture.attr("aria-labelledby").unwrap_or_default();
-    let has_text = |id: &str| {
-        let mut elements = html.root_element().descendent_elements();
-        let element = elements.find(|element| element.attr("id") == Some(id));
-        element.is_some_and(|element| element.text().any(|text| !text.trim().is_empty()))
-    };
-    ids.split_whitespace().any(has_text)
 }
 
 /// Whether it is hidden from readers' programs, or one of mdBook's icons, which stand beside words.
