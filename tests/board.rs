@@ -46,7 +46,7 @@ fn line(lesson: &Lesson, graded: &[&Exercise], verdicts: &Verdicts, colours: boo
     }
     let padding = " ".repeat(8_usize.saturating_sub(graded.len()));
     format!(
-        "lesson {:>2}  {:<10} {marks}{padding} {passed} of {} passed\n",
+        "lesson {:>2}  {:<12} {marks}{padding} {passed} of {} passed\n",
         lesson.number,
         lesson.title,
         graded.len()
@@ -85,12 +85,12 @@ fn next_step(verdicts: &Verdicts, is_lesson: bool) -> String {
 }
 
 fn after_all(verdicts: &Verdicts, is_lesson: bool) -> String {
-    let without_browser = verdicts.iter().find_map(|(number, verdict)| match verdict {
+    let ignored = verdicts.iter().find_map(|(number, verdict)| match verdict {
         Verdict::Missing(reason) => Some((number, reason)),
         _ => None,
     });
-    if let Some((number, reason)) = without_browser {
-        return format!("{number} is ignored until there is a browser; it {reason}");
+    if let Some((number, reason)) = ignored {
+        return format!("{number} is ignored, because it {reason}");
     }
     if !is_lesson {
         return "nothing: your server passes all that it was asked".to_string();

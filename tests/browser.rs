@@ -213,6 +213,12 @@ fn command(program: &Path, profile: &Path) -> Command {
         "--disable-breakpad",
         "--password-store=basic",
         "--use-mock-keychain",
+        // What is typed before the first frame is painted is not thrown away, and a
+        // tab behind another one is as quick as that one.
+        "--allow-pre-commit-input",
+        "--disable-background-timer-throttling",
+        "--disable-backgrounding-occluded-windows",
+        "--disable-renderer-backgrounding",
         // Nothing but the lesson's server can be reached.
         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
         "--remote-debugging-port=0",

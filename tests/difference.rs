@@ -1,6 +1,7 @@
 //! The difference between the accepted transcript and yours, to be read by a person.
 
 use similar::{ChangeTag, TextDiff};
+use unicode_width::UnicodeWidthStr;
 
 use crate::colours::{DIM, GREEN, RED, paint};
 
@@ -91,7 +92,7 @@ fn line(tag: ChangeTag, parts: &[(bool, &str)], colours: bool) -> String {
     if !colours && points_within {
         let marks: String = parts
             .iter()
-            .flat_map(|(differs, words)| words.chars().map(|_| if *differs { '^' } else { ' ' }))
+            .map(|(differs, words)| if *differs { "^" } else { " " }.repeat(words.width()))
             .collect();
         line.push_str(&format!("  {}\n", marks.trim_end()));
     }
@@ -109,6 +110,15 @@ mod tests {
             "  a\n\
              - b < close 1000\n            ^^^^\n\
              + b < close 1002\n            ^^^^\n"
+        );
+    }
+
+    #[test]
+    fn a_wide_character_takes_two_places() {
+        assert_eq!(
+            between("b < 안녕 하나\n", "b < 안녕 둘\n", false),
+            "- b < 안녕 하나\n           ^^^^\n\
+             + b < 안녕 둘\n           ^^\n"
         );
     }
 

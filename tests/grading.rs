@@ -17,8 +17,9 @@ use crate::report::{Report, report};
 use crate::server::{Program, Server};
 use crate::source::Place;
 
-/// How long a whole exercise may take; each of its steps has a shorter deadline of its own.
-const EXERCISE: Duration = Duration::from_secs(120);
+/// How long a whole exercise may take, the wait for a browser's place included. Each
+/// of its steps has a shorter deadline of its own, so this ends only what never would.
+const EXERCISE: Duration = Duration::from_secs(600);
 
 /// The runtime on which every conversation is held.
 pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {

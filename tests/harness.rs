@@ -12,8 +12,13 @@ const SIDE_BY_SIDE: usize = 8;
 
 /// Reads the arguments that cargo test passes on.
 pub fn arguments() -> Arguments {
+    arguments_side_by_side(SIDE_BY_SIDE)
+}
+
+/// The same, with so many tests side by side unless the arguments say otherwise.
+pub fn arguments_side_by_side(tests: usize) -> Arguments {
     let mut arguments = Arguments::from_args();
-    arguments.test_threads.get_or_insert(SIDE_BY_SIDE);
+    arguments.test_threads.get_or_insert(tests);
     arguments
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::browser::Browser;
-use crate::conversation::{Conversation, PATIENCE, Step, Stop, stop};
+use crate::conversation::{Conversation, Step, Stop, stop};
 use crate::lesson::{Exercise, Lesson, Need, Number};
 use crate::room::{ALICE, BOB, CATCHING_UP, Room, hears, number_of, says, tell};
 use crate::socket::{Socket, json_of};
@@ -364,7 +364,7 @@ async fn somebody_stops_reading(talk: Conversation) -> Step {
     talk.transcript.received("zoe", instead);
     stop(format!(
         "zoe heard {instead}, though she read for {} s",
-        PATIENCE.as_secs()
+        CATCHING_UP.as_secs()
     ))
 }
 

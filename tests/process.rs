@@ -24,6 +24,8 @@ pub struct Process {
     /// What it has written to stderr so far; closed when it can write no more.
     pub stderr: watch::Receiver<Vec<u8>>,
     readers: Vec<JoinHandle<()>>,
+    /// Whether we have ended it: its number may be another program's by now.
+    over: bool,
 }
 
 impl Process {
@@ -49,6 +51,7 @@ impl Process {
             stdout,
             stderr,
             readers: vec![stdout_reader, stderr_reader],
+            over: false,
         })
     }
 
@@ -65,6 +68,10 @@ impl Process {
 
     /// Ends it and its children, at once.
     pub fn end(&mut self) {
+        if self.over {
+            return;
+        }
+        self.over = true;
         // An error means that nobody of the group is left to be ended.
         let _ = self.child.start_kill();
         let _ = self.child.wait();

@@ -20,7 +20,7 @@ const START: Duration = Duration::from_secs(10);
 
 /// How long the program of `LESSON_COMMAND` may take to accept connections: it
 /// may have to be compiled first.
-const COMMAND_START: Duration = Duration::from_secs(20);
+const COMMAND_START: Duration = Duration::from_secs(60);
 
 /// How a server is started.
 #[derive(Clone, Debug)]
@@ -59,7 +59,14 @@ impl Server {
         Self::start_with(&self.program, environment).await
     }
 
-    async fn start_with(program: &Program, environment: &[(&str, &str)]) -> Result<Self, String> {
+    /// The same, with these environment variables.
+    ///
+    /// # Errors
+    /// As for [`Server::start`].
+    pub async fn start_with(
+        program: &Program,
+        environment: &[(&str, &str)],
+    ) -> Result<Self, String> {
         let (process, address) = match program {
             Program::Built(path) => start_built(path, environment).await?,
             Program::Command(command) => start_command(command, environment).await?,
@@ -148,7 +155,7 @@ async fn start_built(
     environment: &[(&str, &str)],
 ) -> Result<(Process, String), String> {
     let mut command = Command::new(path);
-    command.env("PORT", "0").envs(environment.iter().copied());
+    set(&mut command, "0", environment);
     let mut process = start(command)?;
     let line = match timeout(START, first_line(process.stdout.clone())).await {
         Ok(Some(line)) => line,
@@ -180,9 +187,7 @@ async fn start_command(
 ) -> Result<(Process, String), String> {
     let port = port::free()?;
     let mut command = shell(text);
-    command
-        .env("PORT", port.to_string())
-        .envs(environment.iter().copied());
+    set(&mut command, &port.to_string(), environment);
     let mut process = start(command)?;
     let address = format!("127.0.0.1:{port}");
     let accepting = async {
@@ -203,6 +208,15 @@ async fn start_command(
             stderr_of(&mut process)
         )),
     }
+}
+
+/// What a lesson reads from its environment: only what an exercise has set. What
+/// the shell has set, such as a Redis server of somebody's own, is not for a grader.
+fn set(command: &mut Command, port: &str, environment: &[(&str, &str)]) {
+    for variable in ["REDIS_URL", "STALL_MS", "TOKIO_WORKER_THREADS"] {
+        command.env_remove(variable);
+    }
+    command.env("PORT", port).envs(environment.iter().copied());
 }
 
 fn start(mut command: Command) -> Result<Process, String> {

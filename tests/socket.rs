@@ -233,11 +233,13 @@ impl Socket {
                     Some(Ok(Message::Pong(payload))) => return Ok(payload),
                     Some(Ok(Message::Ping(_))) => {}
                     Some(Ok(other)) => self.waiting.push_back(other),
-                    Some(Err(_)) | None => return Err(ENDED),
+                    Some(Err(_)) | None => return Err(ENDED.to_string()),
                 }
             }
         });
-        let pong = pong.await.unwrap_or(Err("no pong within 5 s"));
+        let pong = pong
+            .await
+            .unwrap_or_else(|_| Err(format!("no pong within {} s", PATIENCE.as_secs())));
         match pong {
             Ok(payload) => {
                 let payload = String::from_utf8_lossy(&payload).into_owned();
@@ -246,7 +248,7 @@ impl Socket {
                 Ok(())
             }
             Err(instead) => {
-                self.transcript.received(&self.lane, instead);
+                self.transcript.received(&self.lane, &instead);
                 stop(format!("{}'s ping got {instead}", self.lane))
             }
         }
@@ -304,13 +306,7 @@ impl Socket {
     pub async fn next(&mut self) -> Result<Message, String> {
         let next = timeout(PATIENCE, async {
             loop {
-                let message = match self.waiting.pop_front() {
-                    Some(message) => message,
-                    None => match self.stream().next().await {
-                        Some(Ok(message)) => message,
-                        Some(Err(_)) | None => return Err(ENDED.to_string()),
-                    },
-                };
+                let message = self.take_next().await?;
                 let of_the_protocol = matches!(message, Message::Ping(_) | Message::Pong(_));
                 if !of_the_protocol && !(self.not_asked)(&message) {
                     return Ok(message);
@@ -350,32 +346,24 @@ impl Socket {
     }
 
     /// Waits for the server's Close and writes nothing down; its code, if it has one.
+    /// Patience begins anew with each message, since megabytes may stand before it.
     ///
     /// # Errors
     /// What came instead of a Close.
     pub async fn close_code(&mut self) -> Result<Option<u16>, String> {
         // What came last instead of a Close says most about what went wrong.
         let mut before = String::new();
-        let close = timeout(PATIENCE, async {
-            loop {
-                let message = match self.waiting.pop_front() {
-                    Some(message) => Some(Ok(message)),
-                    None => self.stream().next().await,
-                };
-                match message {
-                    Some(Ok(Message::Close(frame))) => {
-                        return Ok(frame.map(|frame| frame.code.into()));
-                    }
-                    Some(Ok(message)) if (self.not_asked)(&message) => {}
-                    Some(Ok(message)) => before = format!("{}, then ", name_of(&message)),
-                    Some(Err(_)) | None => return Err(ENDED.to_string()),
-                }
+        let code = loop {
+            let message = timeout(PATIENCE, self.take_next())
+                .await
+                .unwrap_or_else(|_| Err(format!("no Close within {} s", PATIENCE.as_secs())))
+                .map_err(|instead| format!("{before}{instead}"))?;
+            match message {
+                Message::Close(frame) => break frame.map(|frame| frame.code.into()),
+                message if (self.not_asked)(&message) => {}
+                message => before = format!("{}, then ", name_of(&message)),
             }
-        });
-        let code = close
-            .await
-            .unwrap_or_else(|_| Err(format!("no Close within {} s", PATIENCE.as_secs())))
-            .map_err(|instead| format!("{before}{instead}"))?;
+        };
         // Lets the client's half of the closing handshake out.
         let _ = timeout(Duration::from_millis(100), self.stream().next()).await;
         self.closed = true;
@@ -395,6 +383,17 @@ impl Socket {
         let reset = self.stream().get_ref().set_zero_linger();
         self.stream = None;
         reset.or_else(|error| stop(format!("the connection could not be reset: {error}")))
+    }
+
+    /// The next message, whatever it is; one that came while a pong was awaited first.
+    async fn take_next(&mut self) -> Result<Message, String> {
+        if let Some(message) = self.waiting.pop_front() {
+            return Ok(message);
+        }
+        match self.stream().next().await {
+            Some(Ok(message)) => Ok(message),
+            Some(Err(_)) | None => Err(ENDED.to_string()),
+        }
     }
 
     fn stream(&mut self) -> &mut WebSocketStream<TcpStream> {

@@ -4,10 +4,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
+use crate::conversation::PATIENCE;
 use crate::harness::is_ci;
 use crate::lesson::{Lesson, workbook};
 use crate::panics;
+use crate::process::Process;
 use crate::server::{Program, Server};
 use crate::source;
 
@@ -176,19 +180,28 @@ pub fn says_that_its_port_is_in_use(program: &Path) -> Result<(), String> {
         .local_addr()
         .map_err(|error| error.to_string())?
         .port();
-    let output = Command::new(program)
-        .env("PORT", port.to_string())
-        .output()
-        .map_err(|error| error.to_string())?;
-    let stderr = String::from_utf8_lossy(&output.stderr);
+    let mut command = Command::new(program);
+    command.env("PORT", port.to_string());
+    let mut process = Process::start(command).map_err(|error| error.to_string())?;
+    let deadline = Instant::now() + PATIENCE;
+    let status = loop {
+        match process.ended() {
+            Some(status) => break status,
+            None if Instant::now() > deadline => {
+                let seconds = PATIENCE.as_secs();
+                return Err(format!(
+                    "it did not end within {seconds} s, though port {port} was in use"
+                ));
+            }
+            None => sleep(Duration::from_millis(10)),
+        }
+    };
+    let stderr = process.end_and_read_stderr();
     let says = stderr.contains(&port.to_string()) && stderr.contains("PORT=");
-    if output.status.code() == Some(1) && says && stderr.trim().lines().count() == 1 {
+    if status.code() == Some(1) && says && stderr.trim().lines().count() == 1 {
         Ok(())
     } else {
-        Err(format!(
-            "it ended with {}, and said: {stderr}",
-            output.status
-        ))
+        Err(format!("it ended with {status}, and said: {stderr}"))
     }
 }
 

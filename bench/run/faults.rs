@@ -205,20 +205,27 @@ impl<'a> Watch<'a> {
         println!("{when:44} {megabytes:>8} MB {open:>6} descriptors");
     }
 
-    /// The last look, when all connections should be closed.
+    /// The last look, when all connections are closed.
     async fn look_at_the_end(&self) -> io::Result<()> {
-        sleep(Duration::from_secs(2)).await;
+        self.open_become(0).await?;
         self.look("everybody has left");
-        self.check_open(0)
+        Ok(())
     }
 
-    /// No more connections than these may be open.
-    fn check_open(&self, connections: usize) -> io::Result<()> {
+    /// Waits until no more connections than these are open.
+    async fn open_become(&self, connections: usize) -> io::Result<()> {
         let most = self.descriptors.map(|before| before + connections);
-        match descriptors(self.server.pid()) > most {
-            true => Err(io::Error::other("some connections are still open")),
-            false => Ok(()),
+        let begin = Instant::now();
+        while descriptors(self.server.pid()) > most {
+            if begin.elapsed() > PATIENCE {
+                let seconds = PATIENCE.as_secs();
+                let more =
+                    format!("more than {connections} connections are open after {seconds} s");
+                return Err(io::Error::other(more));
+            }
+            sleep(Duration::from_millis(50)).await;
         }
+        Ok(())
     }
 }
 
@@ -264,8 +271,7 @@ async fn outlast(watch: &Watch<'_>, crowd: &mut Crowd, healthy: usize) -> io::Re
         begin.elapsed().as_secs_f64()
     );
     // The Close waits for its reader a while; then the connection is freed.
-    sleep(Duration::from_secs(6)).await;
-    Ok(())
+    watch.open_become(healthy).await
 }
 
 /// Those who will vanish take all that they get, until nothing of them arrives any more.
@@ -300,9 +306,6 @@ async fn vanish(
     outlast(watch, &mut crowd, arguments.healthy).await?;
     check_online(&crowd, arguments.healthy)?;
     watch.look("the vanished are given up");
-    // The sockets of the vanished are still open, and stay so until the next round:
-    // that the server has closed its own is its doing.
-    watch.check_open(arguments.healthy)?;
 
     drop(crowd);
     watch.look_at_the_end().await

@@ -6,6 +6,7 @@
 //! browser: without them they are ignored, and fail where `CI=true`.
 
 mod copied;
+mod written;
 
 mod book {
     pub mod attack;

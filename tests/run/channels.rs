@@ -14,7 +14,7 @@ use std::sync::Arc;
 use graders::accepted;
 use graders::conversation::{CLIENT, Conversation, Stop};
 use graders::grading::{RUNTIME, Verdict, grade, hold};
-use graders::harness::{arguments, asked_for, is_ci, run};
+use graders::harness::{arguments_side_by_side, asked_for, is_ci, run};
 use graders::lesson::{Exercise, LESSONS, Lesson, Need, Number, workbook};
 use graders::redis_server::RedisServer;
 use graders::server::{Program, Server};
@@ -24,6 +24,10 @@ use libtest_mimic::{Completion, Trial};
 use serde_json::json;
 
 use Known::{Differs, NotGraded, Passes};
+
+/// A Python that starts Django keeps a core busy for a second or two, so fewer of
+/// them run side by side than elsewhere.
+const SIDE_BY_SIDE: usize = 4;
 
 /// What the Django code of each chapter is known to make of its exercises.
 const TABLE: &[(Number, Known)] = &[
@@ -142,7 +146,7 @@ enum Known {
 }
 
 fn main() -> ExitCode {
-    let arguments = arguments();
+    let arguments = arguments_side_by_side(SIDE_BY_SIDE);
     let python = Arc::new(Python::find());
     let mut checks = vec![
         Check::new(

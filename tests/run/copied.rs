@@ -7,6 +7,8 @@ use std::process::Command;
 
 use graders::lesson::{LESSONS, workbook};
 
+use crate::written::write;
+
 /// What git has, and what is built.
 const NOT_COPIED: [&str; 2] = [".git", "target"];
 
@@ -81,16 +83,6 @@ fn remove(path: &Path) -> Result<(), String> {
         fs::remove_file(path)
     };
     removed.map_err(said)
-}
-
-/// Writes a file, unless it is so already: cargo builds again what is newer.
-pub fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
-    if fs::read(path).is_ok_and(|there| there == bytes) {
-        return Ok(());
-    }
-    let folder = path.parent().unwrap_or(path);
-    fs::create_dir_all(folder).map_err(said)?;
-    fs::write(path, bytes).map_err(said)
 }
 
 pub fn said(error: impl ToString) -> String {

@@ -13,6 +13,12 @@
 //! and, where the fault is a race that may go well now and then, `Race: yes`:
 //! then it may pass once, but not five times in a row. Where other exercises
 //! need what is broken, `Also: 4.3 4.5` names those that may fail as well.
+//!
+//! More than a thousand conversations are held, on a machine that may have much
+//! else to do. One that goes otherwise than it is known to go is held once more,
+//! which is counted and printed: a few are the machine's doing, many a grader's.
+
+mod written;
 
 use std::collections::HashMap;
 use std::env;
@@ -27,9 +33,17 @@ use diffy::Patch;
 use graders::building::{Built, run as run_cargo};
 use graders::grading::{Verdict, grade};
 use graders::harness::{arguments, asked_for, is_ci, run};
-use graders::lesson::{LESSONS, Lesson, Number, workbook};
+use graders::lesson::{Exercise, LESSONS, Lesson, Number, workbook};
 use graders::server::Program;
 use libtest_mimic::{Completion, Failed, Trial};
+
+use written::write;
+
+/// How many conversations were held once more.
+static AGAIN: AtomicUsize = AtomicUsize::new(0);
+
+/// How many of them a busy machine may account for.
+const FEW: usize = 3;
 
 fn main() -> ExitCode {
     let arguments = arguments();
@@ -83,14 +97,22 @@ fn main() -> ExitCode {
         })
         .collect();
     let conclusion = run(&arguments, trials);
+    let again = AGAIN.load(Ordering::Relaxed);
     if !arguments.list {
         println!(
-            "{} wrong caught of {}, {} right accepted of {}",
+            "{} wrong caught of {}, {} right accepted of {}, {again} conversations held once more",
             wrong.0.load(Ordering::Relaxed),
             wrong.1,
             right.0.load(Ordering::Relaxed),
             right.1
         );
+    }
+    if again > FEW {
+        eprintln!(
+            "More than {FEW} conversations went otherwise at first: a grader depends on how busy the machine is. \
+             What they said stands above."
+        );
+        return ExitCode::from(101);
     }
     if arguments.filter.is_none()
         && let Err(reason) = readme_says(wrong.1, right.1)
@@ -164,43 +186,44 @@ impl Variant {
                     .unwrap_err()
             })?;
         let program = Program::Built(program);
-        let mut caught = false;
         for exercise in self.lesson.exercises {
-            let number = exercise.number;
-            if self.may_fail(number) {
+            if self.may_fail(exercise.number) {
                 continue;
             }
-            let fault = self.fault.as_ref().filter(|fault| fault.exercise == number);
-            let mut verdict = grade(&program, self.lesson, exercise);
-            for _ in 1..fault.map_or(1, |fault| fault.tries) {
-                if verdict == Verdict::Passed {
-                    verdict = grade(&program, self.lesson, exercise);
-                }
-            }
-            match (&self.fault, verdict) {
-                (Some(fault), Verdict::Wrong(words)) if fault.exercise == number => {
-                    let words = strip_str(&words).to_string();
-                    if !words.contains(&fault.says) {
-                        let says = &fault.says;
-                        return Err(format!(
-                            "{number} fails, but does not say `{says}`:\n\n{words}"
-                        )
-                        .into());
-                    }
-                    caught = true;
-                }
-                (_, Verdict::Passed) => {}
-                (_, Verdict::Wrong(words)) => {
-                    return Err(format!("{number} should pass, but:\n\n{words}").into());
-                }
-                (_, other) => return Err(format!("{number} should pass, but: {other:?}").into()),
+            if let Err(reason) = self.is_as_known(&program, exercise) {
+                AGAIN.fetch_add(1, Ordering::Relaxed);
+                eprintln!("{}, held once more: {reason}", self.name);
+                self.is_as_known(&program, exercise)?;
             }
         }
-        match &self.fault {
-            Some(fault) if !caught => {
-                Err(format!("{} passes, though it is wrong", fault.exercise).into())
+        Ok(Completion::Completed)
+    }
+
+    /// Whether an exercise's verdict is the one that is known.
+    fn is_as_known(&self, program: &Program, exercise: &Exercise) -> Result<(), String> {
+        let number = exercise.number;
+        let fault = self.fault.as_ref().filter(|fault| fault.exercise == number);
+        let mut verdict = grade(program, self.lesson, exercise);
+        for _ in 1..fault.map_or(1, |fault| fault.tries) {
+            if verdict == Verdict::Passed {
+                verdict = grade(program, self.lesson, exercise);
             }
-            _ => Ok(Completion::Completed),
+        }
+        match (fault, verdict) {
+            (None, Verdict::Passed) => Ok(()),
+            (Some(_), Verdict::Passed) => Err(format!("{number} passes, though it is wrong")),
+            (Some(fault), Verdict::Wrong(words)) => {
+                let words = strip_str(&words).to_string();
+                if words.contains(&fault.says) {
+                    return Ok(());
+                }
+                let says = &fault.says;
+                Err(format!(
+                    "{number} fails, but does not say `{says}`:\n\n{words}"
+                ))
+            }
+            (None, Verdict::Wrong(words)) => Err(format!("{number} should pass, but:\n\n{words}")),
+            (_, other) => Err(format!("{number} should be judged, but: {other:?}")),
         }
     }
 }
@@ -305,13 +328,16 @@ fn lay_out(workspace: &Path, variants: &[Variant]) -> Result<(), String> {
     let members = members.ok_or("Cargo.toml lacks its members")?;
     let manifest = manifest.replace(members, "members = [\"solutions/*\"]");
     remove_others(&workspace.join("solutions"), variants)?;
-    write(&workspace.join("Cargo.toml"), &manifest)?;
+    write(&workspace.join("Cargo.toml"), manifest.as_bytes())?;
     write(
         &workspace.join("Cargo.lock"),
-        &read_file(&workbook().join("Cargo.lock"))?,
+        read_file(&workbook().join("Cargo.lock"))?.as_bytes(),
     )?;
     let style = "lessons/style.css";
-    write(&workspace.join(style), &read_file(&workbook().join(style))?)?;
+    write(
+        &workspace.join(style),
+        read_file(&workbook().join(style))?.as_bytes(),
+    )?;
     for variant in variants {
         let Some(fault) = &variant.fault else {
             continue;
@@ -325,7 +351,8 @@ fn lay_out(workspace: &Path, variants: &[Variant]) -> Result<(), String> {
             let text = patched(&text, &file.to_string_lossy(), &fault.patch)
                 .map_err(|reason| format!("{}: {reason}", variant.name))?;
             let solution = format!("solution-{}", variant.lesson.number);
-            write(&to.join(file), &text.replace(&solution, &variant.name))?;
+            let text = text.replace(&solution, &variant.name);
+            write(&to.join(file), text.as_bytes())?;
         }
     }
     Ok(())
@@ -376,14 +403,4 @@ fn split(patches: &str) -> Vec<String> {
 
 fn read_file(path: &Path) -> Result<String, String> {
     fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
-}
-
-/// Writes a file, unless it is so already: cargo builds again what is newer.
-fn write(path: &Path, text: &str) -> Result<(), String> {
-    if fs::read_to_string(path).is_ok_and(|there| there == text) {
-        return Ok(());
-    }
-    let written = path.parent().map_or(Ok(()), fs::create_dir_all);
-    let written = written.and_then(|()| fs::write(path, text));
-    written.map_err(|error| format!("{}: {error}", path.display()))
 }

@@ -2,15 +2,17 @@
 //! works on the lessons as a learner would, and reads what `cargo test` says.
 
 mod copied;
+mod written;
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-use copied::{Copied, copy, said, write};
+use copied::{Copied, copy, said};
 use graders::harness::{arguments, run};
 use graders::lesson::{LESSONS, workbook};
 use libtest_mimic::Trial;
+use written::write;
 
 fn main() -> ExitCode {
     let mut arguments = arguments();

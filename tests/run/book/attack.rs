@@ -141,16 +141,21 @@ impl Reader<'_> {
             json!(DETAILS)
         );
         self.run(None, &scroll).await?;
-        let summary = self.middle(None, &format!("{DETAILS} > summary")).await?;
-        self.click(summary).await?;
+        let summary = format!("{DETAILS} > summary");
+        let place = self.middle(None, &summary).await?;
+        self.point_at(None, &summary, place).await?;
+        self.click(place).await?;
         let open = format!("document.querySelector({}).open", json!(DETAILS));
-        if self.run(None, &open).await? == json!(true) {
-            Ok(())
-        } else {
-            Err(format!(
-                "{CHAPTER}: a click does not open the details with the frame: mend their HTML"
-            ))
+        let deadline = Instant::now() + PATIENCE;
+        while self.run(None, &open).await? != json!(true) {
+            if Instant::now() > deadline {
+                return Err(format!(
+                    "{CHAPTER}: a click does not open the details with the frame: mend their HTML"
+                ));
+            }
+            sleep(BETWEEN_LOOKS).await;
         }
+        Ok(())
     }
 
     /// Clicks a button in the frame.
@@ -162,30 +167,36 @@ impl Reader<'_> {
         let (left, top) = place(&self.run(None, corner).await?)?;
         let (x, y) = self.middle(Some(frame), button).await?;
         let place = (left + x, top + y);
-        self.point_at(frame, button, place).await?;
+        self.point_at(Some(frame), button, place).await?;
         self.click(place).await
     }
 
-    /// Moves the pointer to a button of the frame until the frame notices. What
-    /// is clicked before the browser has painted the frame is lost.
-    async fn point_at(&self, frame: &str, button: &str, (x, y): Place) -> Result<(), String> {
+    /// Moves the pointer to an element of the page, or of the frame, until that notices.
+    /// What is clicked before the browser has painted it is lost.
+    async fn point_at(
+        &self,
+        frame: Option<&str>,
+        selector: &str,
+        (x, y): Place,
+    ) -> Result<(), String> {
         let move_there = json!({ "type": "mouseMoved", "x": x, "y": y });
         let is_there = format!(
             "document.querySelector({}).matches(':hover')",
-            json!(button)
+            json!(selector)
         );
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             self.page
                 .command("Input.dispatchMouseEvent", move_there.clone())
                 .await?;
-            if self.run(Some(frame), &is_there).await? == json!(true) {
+            if self.run(frame, &is_there).await? == json!(true) {
                 return Ok(());
             }
             sleep(BETWEEN_LOOKS).await;
         }
         Err(format!(
-            "{EXAMPLE}: the pointer does not reach {button}: let nothing lie over it"
+            "{}: the pointer does not reach {selector}: let nothing lie over it",
+            if frame.is_some() { EXAMPLE } else { CHAPTER }
         ))
     }
 

@@ -24,6 +24,8 @@ enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tool {
     Browser,
+    Curl,
+    Git,
     Mdbook,
     Typos,
 }
@@ -76,17 +78,19 @@ impl Tool {
     fn missing(self) -> Option<String> {
         match self {
             Tool::Browser => browser::find().err(),
-            Tool::Mdbook if runs("mdbook") => None,
-            Tool::Mdbook => Some("needs mdbook: cargo install mdbook --locked".to_string()),
-            Tool::Typos if runs("typos") => None,
-            Tool::Typos => Some("needs typos: pip install typos".to_string()),
+            Tool::Curl => needs("curl", "sudo apt install curl"),
+            Tool::Git => needs("git", "sudo apt install git"),
+            Tool::Mdbook => needs("mdbook", "cargo install mdbook --locked"),
+            Tool::Typos => needs("typos", "cargo install typos-cli --locked"),
         }
     }
 }
 
-fn runs(program: &str) -> bool {
+/// How to get a program, if it does not run.
+fn needs(program: &str, install: &str) -> Option<String> {
     let version = Command::new(program).arg("--version").output();
-    version.is_ok_and(|output| output.status.success())
+    let runs = version.is_ok_and(|output| output.status.success());
+    (!runs).then(|| format!("needs {program}: {install}"))
 }
 
 /// All faults that a check has found, or none.

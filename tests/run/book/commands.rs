@@ -57,16 +57,19 @@ pub fn checks(pages: &[SourcePage]) -> Vec<Check> {
         if commands.is_empty() {
             continue;
         }
-        let mdbook = commands
-            .iter()
-            .any(|command| command.words.starts_with("mdbook "));
+        // The copy in which they run is made with git.
+        let mut tools = vec![Tool::Git];
+        for (begin, tool) in [("mdbook ", Tool::Mdbook), ("curl ", Tool::Curl)] {
+            if commands
+                .iter()
+                .any(|command| command.words.starts_with(begin))
+            {
+                tools.push(tool);
+            }
+        }
         let name = format!("book-{}-commands-run", page.name);
         let check = Check::new(name, move || told(wrong(&page, &commands)?));
-        checks.push(if mdbook {
-            check.needs(Tool::Mdbook)
-        } else {
-            check
-        });
+        checks.push(tools.into_iter().fold(check, Check::needs));
     }
     checks
 }
