@@ -171,7 +171,7 @@ fn mistakes(copied: &Copied) -> Result<(), String> {
             "test lesson-3.1 ... ok",
             "No answer to GET /accept?key=dGhlIHNhbXBsZSBub25jZQ== within 5 s.",
             "The server ended before it could be talked to (exit status: 3).",
-            "\nlesson  1  Pages      x####    4 of 5 passed",
+            "\nlesson  1  Pages        x####    4 of 5 passed",
             "next: 1.1 ",
         ],
     )
