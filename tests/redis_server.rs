@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::net::TcpListener;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::conversation::{Conversation, PATIENCE, Step, Stop, stop};
 use crate::port;
@@ -114,6 +115,29 @@ impl RedisServer {
 
     /// Starts it on the same port, empty.
     pub async fn start_again(&mut self) -> Step {
+        let deadline = Instant::now() + START;
+        loop {
+            let mut process = Process::start(self.command_line()?)
+                .map_err(|error| Stop(format!("redis-server could not be started: {error}")))?;
+            if self.answers(&mut process, deadline).await {
+                self.process = Some(process);
+                return Ok(());
+            }
+            process.end();
+            let said = process::text(&process.stdout);
+            // We may have listened on its port ourselves. A program that another test
+            // starts at that moment inherits that, and holds it until it runs.
+            if !said.contains("in use") || Instant::now() >= deadline {
+                let port = self.port;
+                return stop(format!(
+                    "redis-server did not answer on port {port}; it said: {said}"
+                ));
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    fn command_line(&self) -> Step<Command> {
         let mut command = Command::new(find().map_err(Stop)?);
         command
             .args(["--port", &self.port.to_string()])
@@ -121,10 +145,13 @@ impl RedisServer {
             .args(["--save", "", "--appendonly", "no"])
             .arg("--dir")
             .arg(self.folder.path());
-        let mut process = Process::start(command)
-            .map_err(|error| Stop(format!("redis-server could not be started: {error}")))?;
+        Ok(command)
+    }
+
+    /// Waits until it answers; it does not when it has ended.
+    async fn answers(&self, process: &mut Process, deadline: Instant) -> bool {
+        let pong = Reply::Text("PONG".to_string());
         let answering = async {
-            let pong = Reply::Text("PONG".to_string());
             while ask(self.port, &[b"PING"]).await.ok().as_ref() != Some(&pong) {
                 if process.ended().is_some() {
                     return false;
@@ -133,32 +160,28 @@ impl RedisServer {
             }
             true
         };
-        if timeout(START, answering).await == Ok(true) {
-            self.process = Some(process);
-            return Ok(());
-        }
-        process.end();
-        stop(format!(
-            "redis-server did not answer on port {}; it said: {}",
-            self.port,
-            process::text(&process.stdout)
-        ))
+        timeout_at(deadline, answering).await == Ok(true)
     }
 
-    /// Listens on the port of a Redis server that does not run, and hangs up on
-    /// whoever connects: how often that happens.
-    pub async fn attempts_within(&self, duration: Duration) -> Step<usize> {
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", self.port)).await;
+    /// Listens on the port of a Redis server that does not run, and hangs up on whoever
+    /// connects: how often that happens in each of these times, one after the other.
+    pub async fn attempts_within<const TIMES: usize>(
+        &self,
+        times: [Duration; TIMES],
+    ) -> Step<[usize; TIMES]> {
+        let listener = TcpListener::bind(("127.0.0.1", self.port)).await;
         let listener = listener.map_err(|error| Stop(format!("port {}: {error}", self.port)))?;
-        let mut attempts = 0;
-        let counting = async {
-            loop {
-                if listener.accept().await.is_ok() {
-                    attempts += 1;
+        let mut attempts = [0; TIMES];
+        for (attempts, time) in attempts.iter_mut().zip(times) {
+            let counting = async {
+                loop {
+                    if listener.accept().await.is_ok() {
+                        *attempts += 1;
+                    }
                 }
-            }
-        };
-        let _: Result<(), _> = timeout(duration, counting).await;
+            };
+            let _: Result<(), _> = timeout(time, counting).await;
+        }
         Ok(attempts)
     }
 
