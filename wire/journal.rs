@@ -1,13 +1,13 @@
 //! What has happened lately: the newest events, and who waits for the next.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use axum::extract::ws::Utf8Bytes;
 use tokio::sync::broadcast::{self, Receiver, Sender};
 
-use crate::conversation::Conversation;
+use crate::conversations::Conversations;
 use crate::event::{Event, Told};
 use crate::forwarding::Heard;
 use crate::recording::{Chunk, in_tenths_of_milliseconds};
@@ -34,7 +34,7 @@ pub struct Journal {
 
 #[derive(Default)]
 struct State {
-    conversations: HashMap<usize, Conversation>,
+    conversations: Conversations,
     kept: VecDeque<Arc<News>>,
     forgotten: u64,
 }
@@ -66,21 +66,16 @@ impl Journal {
     /// Something happened on a connection just now.
     pub fn hear(&self, connection: usize, heard: Heard) {
         let at = self.now();
-        self.lock().hear(connection, at, heard, &self.news);
+        let mut state = self.lock();
+        let events = state.conversations.hear(connection, at, heard);
+        state.tell_all(events, &self.news);
     }
 
     /// Something had happened when a recording was made.
     pub fn hear_again(&self, chunk: &Chunk) {
         let mut state = self.lock();
-        let mut hear = |heard| state.hear(chunk.connection, chunk.at, heard, &self.news);
-        match (chunk.bytes.as_slice(), chunk.reset) {
-            ([], false) => hear(Heard::Ended(chunk.from)),
-            ([], true) => {
-                hear(Heard::Reset(chunk.from));
-                hear(Heard::Closed);
-            }
-            (bytes, _) => hear(Heard::Bytes(chunk.from, bytes)),
-        }
+        let events = state.conversations.hear_again(chunk);
+        state.tell_all(events, &self.news);
     }
 
     /// All that is kept, and all that comes: nothing in between is missed.
@@ -108,18 +103,7 @@ impl Journal {
 }
 
 impl State {
-    fn hear(&mut self, connection: usize, at: f64, heard: Heard, news: &Sender<Arc<News>>) {
-        let events = match heard {
-            Heard::Closed => match self.conversations.remove(&connection) {
-                Some(mut conversation) => conversation.close(at),
-                None => return,
-            },
-            heard => {
-                let conversation = self.conversations.entry(connection);
-                let conversation = conversation.or_insert_with(|| Conversation::new(connection));
-                events_of(conversation, at, heard)
-            }
-        };
+    fn tell_all(&mut self, events: Vec<Event>, news: &Sender<Arc<News>>) {
         for event in events {
             self.tell(event, news);
         }
@@ -147,17 +131,6 @@ impl State {
         }
         // The only error is that nobody looks.
         let _ = news.send(told);
-    }
-}
-
-fn events_of(conversation: &mut Conversation, at: f64, heard: Heard) -> Vec<Event> {
-    match heard {
-        Heard::Opened => vec![conversation.opened(at)],
-        Heard::Unreachable(why) => vec![conversation.unreachable(at, why)],
-        Heard::Bytes(from, bytes) => conversation.hear(from, at, bytes),
-        Heard::Ended(from) => conversation.end(from, at),
-        Heard::Reset(from) => conversation.reset(from, at),
-        Heard::Closed => conversation.close(at),
     }
 }
 
@@ -206,21 +179,5 @@ mod tests {
         let told = news.try_recv().unwrap();
         assert_eq!(told.event.id(), "1.2");
         assert!(told.text.contains(r#""done":true"#), "{}", told.text);
-    }
-
-    #[test]
-    fn a_connection_that_is_over_leaves_nothing_behind() {
-        let journal = Journal::default();
-        for connection in 1..100 {
-            journal.hear(connection, Heard::Opened);
-            journal.hear(connection, Heard::Bytes(Side::Server, HEAD));
-            match connection % 3 {
-                0 => journal.hear(connection, Heard::Reset(Side::Client)),
-                1 => journal.hear(connection, Heard::Ended(Side::Client)),
-                _ => {}
-            }
-            journal.hear(connection, Heard::Closed);
-        }
-        assert!(journal.lock().conversations.is_empty());
     }
 }

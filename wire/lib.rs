@@ -8,6 +8,7 @@
 
 pub mod body;
 pub mod conversation;
+mod conversations;
 pub mod event;
 pub mod explained;
 mod files;

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
+use crate::conversations::Conversations;
 use crate::event::{Event, Kind};
 use crate::journal::News;
+use crate::recording::Chunk;
 use crate::side::Side;
 
 /// How wide the name of a connection is. From the hundredth on, lines stand out.
@@ -30,6 +32,18 @@ pub async fn print(mut news: Receiver<Arc<News>>, output: &mut impl Write) -> io
             Err(RecvError::Closed) => return Ok(()),
         }
         output.flush()?;
+    }
+}
+
+/// A recording that is heard again, to be printed.
+#[derive(Default)]
+pub struct Replay(Conversations);
+
+impl Replay {
+    /// The lines of what comes next in the recording. However many they are,
+    /// none is missing: unlike a connection, a file waits for the terminal.
+    pub fn lines(&mut self, chunk: &Chunk) -> String {
+        self.0.hear_again(chunk).iter().map(lines).collect()
     }
 }
 
@@ -56,4 +70,33 @@ pub fn lines(event: &Event) -> String {
         lines.push_str(&format!("{:LANE$}     {detail}\n", ""));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::BACKLOG;
+
+    fn said(from: Side, bytes: &[u8]) -> Chunk {
+        Chunk {
+            connection: 1,
+            at: 0.0,
+            from,
+            bytes: bytes.to_vec(),
+            reset: false,
+        }
+    }
+
+    #[test]
+    fn of_a_recording_nothing_is_missing_however_much_came_at_once() {
+        let asked = b"GET /ws HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+        let switching = b"HTTP/1.1 101 Switching Protocols\r\n\r\n";
+        let frame = b"\x81\x01a";
+        let many = BACKLOG + 1000;
+        let mut replay = Replay::default();
+        replay.lines(&said(Side::Client, asked));
+        replay.lines(&said(Side::Server, switching));
+        let lines = replay.lines(&said(Side::Server, &frame.repeat(many)));
+        assert_eq!(lines, "client-1  < text \"a\"\n".repeat(many));
+    }
 }

@@ -1,7 +1,6 @@
 //! What `wire --open book/recordings/websocket.jsonl --text` prints, for the page about `wire`.
 
-use wire::journal::Journal;
-use wire::printing::lines;
+use wire::printing::Replay;
 use wire::recording::Recording;
 
 use crate::{Drawn, recording};
@@ -22,16 +21,9 @@ pub fn all() -> Result<Vec<Drawn>, String> {
 
 /// What `wire` prints of a recording.
 fn printed(recording: &Recording) -> String {
-    let journal = Journal::default();
-    let mut news = journal.subscribe().news;
-    let mut printed = String::new();
-    for chunk in &recording.chunks {
-        journal.hear_again(chunk);
-        while let Ok(news) = news.try_recv() {
-            printed.push_str(&lines(&news.event));
-        }
-    }
-    printed
+    let mut replay = Replay::default();
+    let chunks = recording.chunks.iter();
+    chunks.map(|chunk| replay.lines(chunk)).collect()
 }
 
 #[cfg(test)]

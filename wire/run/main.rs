@@ -14,7 +14,7 @@ use options::Options;
 use tokio::net::TcpListener;
 use wire::forwarding::{Heard, forward};
 use wire::journal::Journal;
-use wire::printing::{lines, print};
+use wire::printing::{Replay, print};
 use wire::recording::Chunk;
 use wire::saving::Saving;
 use wire::viewers::{About, app};
@@ -71,20 +71,13 @@ async fn watch(options: &Options) -> Result<(), String> {
 
 /// Shows a recording.
 async fn open(file: &Path, options: &Options) -> Result<(), String> {
-    let journal = Arc::new(Journal::default());
-    let mut news = journal.subscribe().news;
-    for chunk in chunks(file)? {
-        journal.hear_again(&chunk?);
-        while let Ok(news) = news.try_recv() {
-            if options.text
-                && let Err(error) = write!(io::stdout(), "{}", lines(&news.event))
-            {
-                return printed(Err(error));
-            }
-        }
-    }
+    let chunks = chunks(file)?;
     if options.text {
-        return Ok(());
+        return print_again(chunks);
+    }
+    let journal = Arc::new(Journal::default());
+    for chunk in chunks {
+        journal.hear_again(&chunk?);
     }
     let page = bind(options.page, "--page 9101").await?;
     let file = file.display().to_string();
@@ -95,6 +88,18 @@ async fn open(file: &Path, options: &Options) -> Result<(), String> {
         file: Some(file),
     };
     serve(page, journal, about).await
+}
+
+/// Prints a recording.
+fn print_again(chunks: impl Iterator<Item = Result<Chunk, String>>) -> Result<(), String> {
+    let mut replay = Replay::default();
+    for chunk in chunks {
+        let lines = replay.lines(&chunk?);
+        if let Err(error) = io::stdout().write_all(lines.as_bytes()) {
+            return printed(Err(error));
+        }
+    }
+    Ok(())
 }
 
 /// The lines of a recording, which may be longer than memory.
