@@ -175,8 +175,40 @@ fn readable_data(data: &Value) -> String {
     if is_long(&text) {
         format!("JSON {}", of_bytes(text.len()))
     } else {
-        text
+        escaped_json(&text)
     }
+}
+
+/// JSON in which what [`disturbs`] a line is written as `\u....`. Such characters
+/// stand only within texts, and four digits are enough for each of them.
+fn escaped_json(json: &str) -> String {
+    let mut escaped = String::new();
+    for character in json.chars() {
+        if disturbs(character) {
+            escaped.push_str(&format!("\\u{:04x}", u32::from(character)));
+        } else {
+            escaped.push(character);
+        }
+    }
+    escaped
+}
+
+/// Whether a character breaks a line, commands the terminal, or hides or turns
+/// round what stands beside it. The joiners do not: words and emoji need them.
+fn disturbs(character: char) -> bool {
+    let is_unseen = matches!(
+        character,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'
+            | '\u{200e}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+    );
+    is_unseen || character.is_control()
 }
 
 /// A text in quotes, or its size when it is long.
@@ -189,12 +221,12 @@ pub fn quoted(text: &str) -> String {
 }
 
 /// A text without quotes, or its beginning and its size when it is long.
-/// Characters that would break the line are written as `\u{..}`.
+/// What [`disturbs`] a line is written as `\u{..}`.
 pub fn shortened(text: &str) -> String {
     let escaped = |text: &str| -> String {
         let characters = text.chars();
         characters
-            .flat_map(|character| match character.is_control() {
+            .flat_map(|character| match disturbs(character) {
                 true => character.escape_default().to_string().chars().collect(),
                 false => vec![character],
             })
@@ -284,6 +316,32 @@ mod tests {
             shortened(&"a".repeat(201)),
             format!("{}... of 201 bytes", "a".repeat(20))
         );
+    }
+
+    #[test]
+    fn nothing_in_json_disturbs_a_line() {
+        let disturbing = ['\u{7f}', '\u{9b}', '\u{202e}', '\u{2028}', '\u{feff}'];
+        for character in disturbing {
+            let data = serde_json::json!({ character.to_string(): [character.to_string()] });
+            // Not every writer of JSON escapes them.
+            let readable = readable(data.to_string().as_bytes());
+            assert!(!readable.contains(disturbing), "{readable:?}");
+            let read: Value = serde_json::from_str(&readable).unwrap();
+            assert_eq!(read, data);
+            assert!(!shortened(&character.to_string()).contains(disturbing));
+        }
+        assert_eq!(
+            readable("{\"a\":\"\u{9b}31m\"}".as_bytes()),
+            r#"{"a":"\u009b31m"}"#
+        );
+        assert_eq!(body("", "[\"\u{202e}\"]".as_bytes())[1], r#"  "\u202e""#);
+    }
+
+    #[test]
+    fn ordinary_text_in_json_stays_as_it_is() {
+        let texts = "안녕 é e\u{301} ❤\u{fe0f} 👨\u{200d}👩 नि \u{a0}\u{3000}";
+        let data = serde_json::json!({ "text": texts }).to_string();
+        assert_eq!(readable(data.as_bytes()), data);
     }
 
     #[test]
