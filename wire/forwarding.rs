@@ -7,6 +7,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::select;
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::side::Side;
@@ -40,7 +42,8 @@ pub enum Heard<'a> {
 }
 
 /// Forwards every client of a listener to a server, given as `host:port`, until
-/// the future is dropped.
+/// the future is dropped. Connections that are open then end with it, and nothing
+/// more is heard of them.
 ///
 /// `hear` is told the number of the connection, counted from 1, and what
 /// happened. What is passed on has been heard before, so whoever sees an effect
@@ -51,26 +54,34 @@ where
 {
     let hear = Arc::new(hear);
     let server: Arc<str> = server.into();
+    let mut open = JoinSet::new();
     let mut connection = 0;
     loop {
-        let Ok((client, _)) = listener.accept().await else {
+        let accepted = select! {
+            accepted = listener.accept() => accepted,
+            // Those that are over take no room in the set.
+            Some(_) = open.join_next() => continue,
+        };
+        let Ok((client, _)) = accepted else {
             sleep(PAUSE).await;
             continue;
         };
         connection += 1;
         let hear = hear.clone();
         let hear = move |heard: Heard<'_>| hear(connection, heard);
-        let server = server.clone();
-        tokio::spawn(async move {
-            hear(Heard::Opened);
-            // Either way, what went wrong has been heard.
-            let _ = match TcpStream::connect(&*server).await {
-                Ok(server) => pass_on_both_ways(client, server, &hear).await,
-                Err(error) => apologise(client, &server, error, &hear).await,
-            };
-            hear(Heard::Closed);
-        });
+        open.spawn(forward_one(client, server.clone(), hear));
     }
+}
+
+/// Forwards one client, until its connection is over.
+async fn forward_one(client: TcpStream, server: Arc<str>, hear: impl Fn(Heard<'_>)) {
+    hear(Heard::Opened);
+    // Either way, what went wrong has been heard.
+    let _ = match TcpStream::connect(&*server).await {
+        Ok(server) => pass_on_both_ways(client, server, &hear).await,
+        Err(error) => apologise(client, &server, error, &hear).await,
+    };
+    hear(Heard::Closed);
 }
 
 async fn pass_on_both_ways(

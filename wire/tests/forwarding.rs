@@ -2,7 +2,7 @@
 
 mod peers;
 
-use peers::{Peers, start_forwarding, transcript};
+use peers::{Forwarder, Peers, soon, transcript};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use wire::side::Side::{Client, Server};
@@ -303,10 +303,17 @@ client-1  {direction} the connection is broken off
 }
 
 #[tokio::test]
+async fn what_is_open_ends_with_the_forwarder() {
+    let mut peers = Peers::connect().await;
+    peers.says(Client, GET).await;
+    peers.stop_forwarding().await;
+}
+
+#[tokio::test]
 async fn both_sides_may_speak_at_once_and_much() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = listener.local_addr().unwrap().to_string();
-    let (address, _) = start_forwarding(server).await;
+    let forwarder = Forwarder::start(server).await;
     // Nobody reads before all is written, but for what the kernel holds.
     let speak = |mut stream: TcpStream, seed: u8| async move {
         let bytes: Vec<u8> = (0..8_000_000_u32)
@@ -325,10 +332,11 @@ async fn both_sides_may_speak_at_once_and_much() {
         read.unwrap();
         (bytes, got)
     };
-    let client = TcpStream::connect(address).await.unwrap();
-    let (accepted, _) = listener.accept().await.unwrap();
+    let client = TcpStream::connect(forwarder.address).await.unwrap();
+    let (accepted, _) = soon("the connection", listener.accept()).await.unwrap();
+    let both = async { tokio::join!(speak(client, 0), speak(accepted, 0x55)) };
     let ((said_by_client, got_by_client), (said_by_server, got_by_server)) =
-        tokio::join!(speak(client, 0), speak(accepted, 0x55));
+        soon("all bytes of both sides", both).await;
     assert!(said_by_client == got_by_server && said_by_server == got_by_client);
 }
 
@@ -338,17 +346,18 @@ async fn without_a_server_the_client_is_told() {
     let nobody = TcpSocket::new_v4().unwrap();
     nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address_of_nobody = nobody.local_addr().unwrap().to_string();
-    let (address, journal) = start_forwarding(address_of_nobody.clone()).await;
-    let mut client = TcpStream::connect(address).await.unwrap();
+    let forwarder = Forwarder::start(address_of_nobody.clone()).await;
+    let mut client = TcpStream::connect(forwarder.address).await.unwrap();
     client.write_all(GET.as_bytes()).await.unwrap();
     let mut answer = String::new();
-    client.read_to_string(&mut answer).await.unwrap();
+    let read = client.read_to_string(&mut answer);
+    soon("the answer with its end", read).await.unwrap();
     assert!(
         answer.starts_with("HTTP/1.1 502 Bad Gateway\r\n"),
         "{answer}"
     );
     assert!(answer.contains("cargo run --bin lesson-1"), "{answer}");
-    let transcript = transcript(&journal);
+    let transcript = transcript(&forwarder.journal);
     let expected = format!("client-1  > GET /\nclient-1  < Nothing answers at {address_of_nobody}");
     assert!(transcript.starts_with(&expected), "{transcript}");
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use wire::forwarding::{Heard, forward};
 use wire::journal::Journal;
@@ -15,22 +16,49 @@ use wire::side::Side;
 /// Nothing here takes so long unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// A running forwarder.
+pub struct Forwarder {
+    /// Where to connect to.
+    pub address: SocketAddr,
+    /// What has passed.
+    pub journal: Arc<Journal>,
+    task: JoinHandle<()>,
+}
+
 /// Both ends of a forwarded connection.
 pub struct Peers {
-    pub journal: Arc<Journal>,
+    forwarder: Forwarder,
     client: TcpStream,
     server: TcpStream,
+}
+
+impl Forwarder {
+    /// Forwards to a server.
+    pub async fn start(server: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let journal = Arc::new(Journal::default());
+        let hear = {
+            let journal = journal.clone();
+            move |connection, heard: Heard<'_>| journal.hear(connection, heard)
+        };
+        Self {
+            address,
+            journal,
+            task: tokio::spawn(forward(listener, server, hear)),
+        }
+    }
 }
 
 impl Peers {
     pub async fn connect() -> Self {
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server_address = server.local_addr().unwrap().to_string();
-        let (address, journal) = start_forwarding(server_address).await;
-        let client = TcpStream::connect(address).await.unwrap();
-        let (server, _) = timeout(PATIENCE, server.accept()).await.unwrap().unwrap();
+        let forwarder = Forwarder::start(server_address).await;
+        let client = TcpStream::connect(forwarder.address).await.unwrap();
+        let (server, _) = soon("the connection", server.accept()).await.unwrap();
         Self {
-            journal,
+            forwarder,
             client,
             server,
         }
@@ -43,7 +71,7 @@ impl Peers {
         let mut received = vec![0; bytes.len()];
         let both =
             async { tokio::join!(sender.write_all(bytes), receiver.read_exact(&mut received)) };
-        let (sent, got) = timeout(PATIENCE, both).await.expect("all bytes come");
+        let (sent, got) = soon("all bytes", both).await;
         sent.unwrap();
         got.unwrap();
         assert!(
@@ -79,7 +107,15 @@ impl Peers {
         drop(self.client);
         let got = next(&mut self.server).await;
         assert_eq!(got, Err(std::io::ErrorKind::ConnectionReset));
-        self.journal
+        self.forwarder.journal
+    }
+
+    /// The forwarder stops, and both sides see that.
+    pub async fn stop_forwarding(mut self) {
+        self.forwarder.task.abort();
+        for side in [&mut self.client, &mut self.server] {
+            assert_eq!(next(side).await, Ok(Vec::new()), "the end comes");
+        }
     }
 
     fn both(&mut self, from: Side) -> (&mut TcpStream, &mut TcpStream) {
@@ -91,21 +127,8 @@ impl Peers {
 
     /// What was heard, as a transcript.
     pub fn transcript(&self) -> String {
-        transcript(&self.journal)
+        transcript(&self.forwarder.journal)
     }
-}
-
-/// Forwards to a server. Gives where to connect to, and the journal of what passes.
-pub async fn start_forwarding(server: String) -> (SocketAddr, Arc<Journal>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let journal = Arc::new(Journal::default());
-    let hear = {
-        let journal = journal.clone();
-        move |connection, heard: Heard<'_>| journal.hear(connection, heard)
-    };
-    tokio::spawn(forward(listener, server, hear));
-    (address, journal)
 }
 
 /// What a journal has heard, as a transcript.
@@ -116,8 +139,14 @@ pub fn transcript(journal: &Journal) -> String {
 
 async fn next(stream: &mut TcpStream) -> Result<Vec<u8>, std::io::ErrorKind> {
     let mut buffer = vec![0; 1024];
-    let read = timeout(PATIENCE, stream.read(&mut buffer)).await;
-    let length = read.expect("the end comes").map_err(|error| error.kind())?;
+    let read = soon("the end", stream.read(&mut buffer)).await;
+    let length = read.map_err(|error| error.kind())?;
     buffer.truncate(length);
     Ok(buffer)
+}
+
+/// What comes of something that is waited for.
+pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let came = timeout(PATIENCE, future).await;
+    came.unwrap_or_else(|_| panic!("{what} did not come within {PATIENCE:?}"))
 }
