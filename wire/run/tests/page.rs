@@ -2,12 +2,40 @@
 
 mod running;
 
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
 use graders::browser::Browser;
 use graders::building::build;
 use graders::page::Page;
 use graders::server::{Program, Server};
-use running::{Wire, address};
-use serde_json::Value;
+use running::{PATIENCE, Wire, address};
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+/// Builds a program of the workbook. This is done before a browser is started,
+/// which would be slow meanwhile.
+fn built(program: &str) -> PathBuf {
+    build(&[program.to_string()]).program(program).unwrap()
+}
+
+/// Goes to a URL, and waits until all of the page is there.
+async fn go_to(page: &Page<'_>, url: &str) {
+    page.command("Page.navigate", json!({ "url": url }))
+        .await
+        .unwrap();
+    let url = Value::from(url);
+    let there = format!("location.href === {url} && document.readyState === 'complete'");
+    until(page, &there).await;
+}
+
+/// Loads the page again, and waits until all of it is there.
+async fn reload(page: &Page<'_>) {
+    run(page, "document.isOld = true").await;
+    page.command("Page.reload", json!({})).await.unwrap();
+    let again = "!document.isOld && document.readyState === 'complete'";
+    until(page, again).await;
+}
 
 /// Runs a script, and gives its value.
 async fn run(page: &Page<'_>, script: &str) -> Value {
@@ -18,21 +46,20 @@ async fn run(page: &Page<'_>, script: &str) -> Value {
     result["result"]["value"].take()
 }
 
-/// Waits until an expression is true.
+/// Waits until an expression is true. The time is counted here: timers of a page
+/// that nobody sees may come late.
 async fn until(page: &Page<'_>, expression: &str) {
-    let script = format!(
-        "new Promise((done) => {{
-            const end = Date.now() + 4000;
-            const look = () => {{
-                if ({expression}) done('');
-                else if (Date.now() > end) done(document.body.textContent.replace(/\\s+/g, ' '));
-                else setTimeout(look, 10);
-            }};
-            look();
-        }})"
-    );
-    let instead = run(page, &script).await;
-    assert_eq!(instead, "", "it does not become true that {expression}");
+    let end = Instant::now() + PATIENCE;
+    while run(page, &format!("Boolean({expression})")).await != true {
+        if Instant::now() > end {
+            let shown = run(page, "document.body.textContent.replace(/\\s+/g, ' ')").await;
+            panic!(
+                "it does not become true within {PATIENCE:?} that {expression}: \
+                 the page shows {shown}"
+            );
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// Waits for a row of a kind, from a side, whose line begins like this.
@@ -63,17 +90,15 @@ fn row_script(kind: &str, from: &str, line: &str) -> String {
 
 #[tokio::test]
 async fn a_chat_of_two_tabs_is_seen_arrow_by_arrow_and_byte_by_byte() {
+    let solution = built("solution-4");
     let browser = Browser::start().await.unwrap();
-    let solution = build(&["solution-4".to_string()])
-        .program("solution-4")
-        .unwrap();
     let server = Server::start(&Program::Built(solution)).await.unwrap();
     let mut wire = Wire::start(&["--server", &server.address, "--listen", "0", "--page", "0"]);
-    let chat = format!("http://{}/", address(&mut wire.stdout));
-    let watch = format!("http://{}/", address(&mut wire.stdout));
+    let chat = format!("http://{}/", address(&mut wire.stdout, "where to browse"));
+    let watch = format!("http://{}/", address(&mut wire.stdout, "where to watch"));
 
     let viewer = Page::blank(&browser).await.unwrap();
-    viewer.go_to(&watch).await.unwrap();
+    go_to(&viewer, &watch).await;
     until(
         &viewer,
         "document.querySelector('#status').textContent === 'connected'",
@@ -89,7 +114,7 @@ async fn a_chat_of_two_tabs_is_seen_arrow_by_arrow_and_byte_by_byte() {
         Page::blank(&browser).await.unwrap(),
     ];
     for tab in &tabs {
-        tab.go_to(&chat).await.unwrap();
+        go_to(tab, &chat).await;
         until(
             tab,
             "document.querySelector('#connection').textContent === 'connected'",
@@ -127,10 +152,11 @@ async fn a_chat_of_two_tabs_is_seen_arrow_by_arrow_and_byte_by_byte() {
     row(&viewer, "frame", "client", "binary of 3 bytes").await;
     row(&viewer, "close", "server", "close 1003").await;
     row(&viewer, "close", "client", "close 1003").await;
+    // Both sockets got the message.
     let lanes = "new Set([...document.querySelectorAll('#chart > li[data-kind=\"frame\"][data-from=\"server\"]')]
         .filter((row) => row.querySelector('.line').textContent.includes('안녕'))
-        .map((row) => row.dataset.connection)).size";
-    assert_eq!(run(&viewer, lanes).await, 2, "both sockets got the message");
+        .map((row) => row.dataset.connection)).size === 2";
+    until(&viewer, lanes).await;
     assert_eq!(
         run(&viewer, "document.title").await,
         "wire",
@@ -186,22 +212,23 @@ async fn a_chat_of_two_tabs_is_seen_arrow_by_arrow_and_byte_by_byte() {
 
 #[tokio::test]
 async fn the_page_pauses_filters_and_clears_by_keyboard_too() {
+    let solution = built("solution-1");
     let browser = Browser::start().await.unwrap();
-    let solution = build(&["solution-1".to_string()])
-        .program("solution-1")
-        .unwrap();
     let server = Server::start(&Program::Built(solution)).await.unwrap();
     let mut wire = Wire::start(&["--server", &server.address, "--listen", "0", "--page", "0"]);
-    let lesson = format!("http://{}/hello?name=", address(&mut wire.stdout));
-    let watch = format!("http://{}/", address(&mut wire.stdout));
+    let lesson = format!(
+        "http://{}/hello?name=",
+        address(&mut wire.stdout, "where to browse")
+    );
+    let watch = format!("http://{}/", address(&mut wire.stdout, "where to watch"));
     let viewer = Page::blank(&browser).await.unwrap();
-    viewer.go_to(&watch).await.unwrap();
+    go_to(&viewer, &watch).await;
     let visitor = Page::blank(&browser).await.unwrap();
-    visitor.go_to(&format!("{lesson}first")).await.unwrap();
+    go_to(&visitor, &format!("{lesson}first")).await;
     row(&viewer, "request", "client", "GET /hello?name=first").await;
 
     run(&viewer, "document.querySelector('#pause').click()").await;
-    visitor.go_to(&format!("{lesson}second")).await.unwrap();
+    go_to(&visitor, &format!("{lesson}second")).await;
     until(
         &viewer,
         "document.querySelector('#waiting').textContent.includes('wait')",
@@ -221,7 +248,7 @@ async fn the_page_pauses_filters_and_clears_by_keyboard_too() {
     for key in ["Home", "ArrowDown", "Enter"] {
         for kind in ["keyDown", "keyUp"] {
             let text = if key == "Enter" { "\r" } else { "" };
-            let event = serde_json::json!({ "type": kind, "key": key, "code": key, "text": text });
+            let event = json!({ "type": kind, "key": key, "code": key, "text": text });
             viewer
                 .command("Input.dispatchKeyEvent", event)
                 .await
@@ -236,10 +263,10 @@ async fn the_page_pauses_filters_and_clears_by_keyboard_too() {
         "document.querySelectorAll('#chart > li[data-id]').length === 0",
     )
     .await;
-    visitor.go_to(&format!("{lesson}third")).await.unwrap();
+    go_to(&visitor, &format!("{lesson}third")).await;
     row(&viewer, "request", "client", "GET /hello?name=third").await;
     // What was cleared does not come back with the page.
-    viewer.reload().await.unwrap();
+    reload(&viewer).await;
     row(&viewer, "request", "client", "GET /hello?name=third").await;
     let first = row_script("request", "client", "GET /hello?name=first");
     assert_eq!(run(&viewer, &format!("Boolean({first})")).await, false);

@@ -2,12 +2,11 @@
 
 mod running;
 
-use std::io::{BufRead, Read, Write};
+use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::process::Command;
 use std::thread;
 
-use running::{Wire, address};
+use running::{PATIENCE, Wire, address};
 
 const REQUEST: &str =
     "POST /api HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n{\"a\":1}";
@@ -38,12 +37,17 @@ fn server() -> String {
     address
 }
 
-fn ask(address: &str) {
+/// Asks at an address. Gives all that is answered, until the connection ends.
+fn ask(address: &str, request: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.write_all(REQUEST.as_bytes()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert_eq!(answer, RESPONSE);
+    let read = stream.read_to_string(&mut answer);
+    read.unwrap_or_else(|error| {
+        panic!("no answer with an end came to {request:?} within {PATIENCE:?}: {error}")
+    });
+    answer
 }
 
 #[test]
@@ -60,11 +64,10 @@ fn the_terminal_shows_the_notation_and_a_recording_shows_it_again() {
         "--save",
         file,
     ]);
-    ask(&address(&mut wire.stderr));
-    let mut printed = String::new();
-    for _ in TRANSCRIPT.lines() {
-        wire.stdout.read_line(&mut printed).unwrap();
-    }
+    let browse = address(&mut wire.stderr, "where to browse");
+    assert_eq!(ask(&browse, REQUEST), RESPONSE);
+    let lines = TRANSCRIPT.lines();
+    let printed: String = lines.map(|line| wire.stdout.line(line)).collect();
     assert_eq!(printed, TRANSCRIPT);
     drop(wire);
     let (stdout, stderr, code) = Wire::start(&["--open", file, "--text"]).end();
@@ -96,12 +99,9 @@ fn a_recording_of_the_book_can_be_opened() {
         assert!(stdout.contains(line), "{line}{stdout}");
     }
     let mut wire = Wire::start(&["--open", file, "--page", "0"]);
-    let address = address(&mut wire.stdout);
-    let mut stream = TcpStream::connect(&address).unwrap();
+    let address = address(&mut wire.stdout, "where to watch");
     let request = format!("GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut page = String::new();
-    stream.read_to_string(&mut page).unwrap();
+    let page = ask(&address, &request);
     assert!(page.starts_with("HTTP/1.1 200 OK"), "{page}");
 }
 
@@ -140,11 +140,8 @@ fn what_is_in_the_way_is_said_with_the_way_out() {
 
 #[test]
 fn the_help_says_what_to_do() {
-    let output = Command::new(env!("CARGO_BIN_EXE_wire"))
-        .arg("--help")
-        .output()
-        .unwrap();
-    let help = String::from_utf8(output.stdout).unwrap();
+    let (help, _, code) = Wire::start(&["--help"]).end();
+    assert_eq!(code, Some(0));
     for option in [
         "--server", "--listen", "--page", "--text", "--save", "--open",
     ] {
