@@ -7,6 +7,9 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
 
 use running::{PATIENCE, Wire, address};
+use wire::journal::BACKLOG;
+use wire::recording::Chunk;
+use wire::side::Side;
 
 const REQUEST: &str =
     "POST /api HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n{\"a\":1}";
@@ -48,6 +51,18 @@ fn ask(address: &str, request: &str) -> String {
         panic!("no answer with an end came to {request:?} within {PATIENCE:?}: {error}")
     });
     answer
+}
+
+/// A line of a recording.
+fn said(from: Side, bytes: &[u8]) -> String {
+    let chunk = Chunk {
+        connection: 1,
+        at: 0.0,
+        from,
+        bytes: bytes.to_vec(),
+        reset: false,
+    };
+    chunk.line()
 }
 
 #[test]
@@ -103,6 +118,25 @@ fn a_recording_of_the_book_can_be_opened() {
     let request = format!("GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     let page = ask(&address, &request);
     assert!(page.starts_with("HTTP/1.1 200 OK"), "{page}");
+}
+
+#[test]
+fn of_a_recording_all_is_printed_however_much_came_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("many.jsonl");
+    let upgrade = b"GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let many = BACKLOG + 1000;
+    let recording = [
+        said(Side::Client, upgrade),
+        said(Side::Server, b"HTTP/1.1 101 Switching Protocols\r\n\r\n"),
+        said(Side::Server, &b"\x81\x01a".repeat(many)),
+    ];
+    std::fs::write(&file, recording.concat()).unwrap();
+    let file = file.to_str().unwrap();
+    let (stdout, stderr, code) = Wire::start(&["--open", file, "--text"]).end();
+    assert_eq!((stderr.as_str(), code), ("", Some(0)));
+    let frames = stdout.lines().filter(|line| line.ends_with("text \"a\""));
+    assert_eq!(frames.count(), many);
 }
 
 #[test]
