@@ -20,7 +20,6 @@ use tokio::time::timeout;
 use crate::explained::Explained;
 use crate::files::{file, page};
 use crate::journal::{BACKLOG, Journal, KEPT, News, Subscription};
-use crate::kept::BODY;
 use crate::visitors::only_from_here;
 
 /// How long a viewer may take nothing although something waits for it.
@@ -120,7 +119,6 @@ async fn watch(socket: &mut WebSocket, watched: &Watched) -> Result<(), End> {
 fn about(about: &About, forgotten: u64) -> Utf8Bytes {
     let mut about = json!(about);
     about["keeps"] = json!(KEPT);
-    about["body"] = json!(BODY);
     about["forgotten"] = json!(forgotten);
     json!({ "about": about }).to_string().into()
 }

@@ -4,13 +4,7 @@
 const KEY = 'wire-cleared';
 
 export class Cleared {
-  #marks;
-  #most;
-
-  constructor(most) {
-    this.#most = most;
-    this.#marks = new Set(read());
-  }
+  #marks = new Set(read());
 
   get size() {
     return this.#marks.size;
@@ -20,10 +14,10 @@ export class Cleared {
     return this.#marks.has(mark(event));
   }
 
-  add(events) {
+  /** The server keeps no more than `most` events: older ones never come again. */
+  add(events, most) {
     const marks = [...this.#marks, ...events.map(mark)];
-    // The server keeps no more than that: older ones never come again.
-    this.#marks = new Set(marks.slice(-this.#most));
+    this.#marks = new Set(marks.slice(-most));
     this.#write();
   }
 

@@ -8,8 +8,6 @@ import { Detail } from './detail.js';
 import { Queue } from './queue.js';
 import { counted, element } from './words.js';
 
-/** So many events are kept, shown or not. */
-const MOST = 2000;
 /** A page that is not seen gets no frames, but goes on: as often as that, in milliseconds. */
 const WITHOUT_FRAMES = 250;
 
@@ -17,8 +15,8 @@ const find = (selector) => document.querySelector(selector);
 const status = find('#status');
 const pause = find('#pause');
 
-const queue = new Queue(MOST);
-const cleared = new Cleared(MOST);
+const queue = new Queue();
+const cleared = new Cleared();
 const connections = new Connections(find('#connections'), redraw);
 const chart = new Chart(find('#scroll'), find('#follow'), open);
 const detail = new Detail(find('#detail'), (id) => {
@@ -30,6 +28,7 @@ const detail = new Detail(find('#detail'), (id) => {
 const kept = new Map();
 /** Events that are gone, but of which newer versions may come. */
 const gone = new Set();
+/** What the server says first. This page keeps as many events as the server, shown or not. */
 let about = null;
 let forgotten = 0;
 let gaps = 0;
@@ -107,7 +106,7 @@ function drop(event) {
 
 function forgetOldest() {
   for (const [id, entry] of kept) {
-    if (kept.size <= MOST) return;
+    if (kept.size <= about.keeps) return;
     kept.delete(id);
     chart.remove(id);
     forgotten += 1;
@@ -170,7 +169,10 @@ find('#clear').addEventListener('click', () => {
   isPaused = false;
   apply();
   isPaused = wasPaused;
-  cleared.add([...kept.values()].filter((entry) => entry.event).map((entry) => entry.event));
+  // Nothing has come yet.
+  if (about === null) return;
+  const events = [...kept.values()].filter((entry) => entry.event).map((entry) => entry.event);
+  cleared.add(events, about.keeps);
   kept.clear();
   forgotten = 0;
   connections.forgetEvents();

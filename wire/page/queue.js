@@ -4,16 +4,13 @@
 const LIFELINES = new Set(['opened', 'upgrade', 'ended', 'reset']);
 
 export class Queue {
-  #most;
+  /** The server says how many events it keeps before it tells the first. */
+  #most = 0;
   #messages = new Map();
   #about = null;
   #gone = 0;
   #dropped = [];
   #notes = 0;
-
-  constructor(most) {
-    this.#most = most;
-  }
 
   get size() {
     return this.#messages.size;
@@ -29,6 +26,7 @@ export class Queue {
       // Everything that is kept comes again: what waited would be there twice.
       this.#forget();
       this.#about = message.about;
+      this.#most = message.about.keeps;
     } else if ('missed' in message) {
       this.#notes += 1;
       this.#put(`missed-${this.#notes}`, message);

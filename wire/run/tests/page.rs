@@ -2,7 +2,10 @@
 
 mod running;
 
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use graders::browser::Browser;
@@ -12,11 +15,29 @@ use graders::server::{Program, Server};
 use running::{PATIENCE, Wire, address};
 use serde_json::{Value, json};
 use tokio::time::sleep;
+use wire::journal::KEPT;
 
 /// Builds a program of the workbook. This is done before a browser is started,
 /// which would be slow meanwhile.
 fn built(program: &str) -> PathBuf {
     build(&[program.to_string()]).program(program).unwrap()
+}
+
+/// A server that answers far more often than it is asked, and its address. Its
+/// connections stay open.
+fn talkative_server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        let mut open = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
+            stream.write_all(&answer.repeat(KEPT + 100)).unwrap();
+            open.push(stream);
+        }
+    });
+    address
 }
 
 /// Goes to a URL, and waits until all of the page is there.
@@ -274,4 +295,30 @@ async fn the_page_pauses_filters_and_clears_by_keyboard_too() {
     run(&viewer, "document.querySelector('#no-connections').click()").await;
     let third = row_script("request", "client", "GET /hello?name=third");
     until(&viewer, &format!("!({third})")).await;
+}
+
+#[tokio::test]
+async fn the_page_keeps_as_many_events_as_the_server() {
+    let browser = Browser::start().await.unwrap();
+    let server = talkative_server();
+    let mut wire = Wire::start(&["--server", &server, "--listen", "0", "--page", "0"]);
+    let browse = address(&mut wire.stdout, "where to browse");
+    let watch = format!("http://{}/", address(&mut wire.stdout, "where to watch"));
+    let viewer = Page::blank(&browser).await.unwrap();
+    go_to(&viewer, &watch).await;
+    let connected = "document.querySelector('#status').textContent === 'connected'";
+    until(&viewer, connected).await;
+    let text = |of: &str| format!("document.querySelector('{of}').textContent.replaceAll(',', '')");
+    // Its opening is an event, too.
+    let _first = TcpStream::connect(&browse).unwrap();
+    let forgotten = format!("{}.startsWith('101 older events')", text("#forgotten"));
+    until(&viewer, &forgotten).await;
+    let rows = "document.querySelectorAll('#chart > li[data-id]').length";
+    assert_eq!(run(&viewer, rows).await, KEPT);
+    // What waits is no more than that, either.
+    run(&viewer, "document.querySelector('#pause').click()").await;
+    let _second = TcpStream::connect(&browse).unwrap();
+    let words = format!("paused {KEPT} events wait; 101 older ones are gone");
+    let waiting = format!("{} === '{words}'", text("#waiting"));
+    until(&viewer, &waiting).await;
 }
