@@ -17,7 +17,7 @@ struct Remembered {
     chunks: Vec<Chunk>,
 }
 
-/// A running forwarder. Dropping it stops accepting; what is open goes on.
+/// A running forwarder. Dropping it ends it, with the connections that are open.
 pub struct Forwarder {
     /// Its host and port, to be used in place of the server's.
     pub address: String,
