@@ -10,9 +10,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output};
 use std::sync::Arc;
+use std::time::Duration;
 
 use graders::accepted;
-use graders::conversation::{CLIENT, Conversation, Stop};
+use graders::conversation::{CLIENT, Conversation, PATIENCE, Stop};
 use graders::grading::{RUNTIME, Verdict, grade, hold};
 use graders::harness::{arguments_side_by_side, asked_for, is_ci, run};
 use graders::lesson::{Exercise, LESSONS, Lesson, Need, Number, workbook};
@@ -22,6 +23,7 @@ use graders::socket::Socket;
 use graders::{lesson_03, lesson_05, lesson_07, lesson_08};
 use libtest_mimic::{Completion, Trial};
 use serde_json::json;
+use tokio::time::{Instant, sleep};
 
 use Known::{Differs, NotGraded, Passes};
 
@@ -498,6 +500,9 @@ async fn redis_is_killed(program: &Program, layer: &str) -> Result<String, Strin
         }
         talk.step("Redis is back, and others come to both processes");
         redis.start_again().await?;
+        for process in [&a, &b] {
+            lets_somebody_in(process, path).await?;
+        }
         let mut aron = a.socket("aron", path).await?;
         let mut bea = b.socket("bea", path).await?;
         talk.step("aron speaks");
@@ -512,6 +517,18 @@ async fn redis_is_killed(program: &Program, layer: &str) -> Result<String, Strin
     let held = held.await;
     held.map_err(|Stop(reason)| format!("{reason}\n{}", transcript.text()))?;
     Ok(transcript.text())
+}
+
+/// Waits until a process has found its Redis again: until then whoever comes gets a 500.
+async fn lets_somebody_in(process: &Conversation, path: &str) -> Result<(), Stop> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match process.aside().socket("somebody", path).await {
+            Ok(somebody) => return Ok(somebody.vanish()),
+            Err(stop) if Instant::now() >= deadline => return Err(stop),
+            Err(_) => sleep(Duration::from_millis(50)).await,
+        }
+    }
 }
 
 async fn say(speaker: &mut Socket, message: &str) -> Result<(), Stop> {
