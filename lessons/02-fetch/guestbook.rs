@@ -17,6 +17,7 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// An entry with this sender and this message.
     pub fn new(sender: &str, message: &str) -> Entry {
         Entry {
             sender: sender.to_string(),
@@ -46,6 +47,7 @@ impl Display for Message {
     }
 }
 
+/// All messages, and the news that there is one more.
 #[derive(Debug, Default)]
 pub struct Guestbook {
     /// Behind a lock, because requests are answered side by side. Its `unwrap`
@@ -56,6 +58,7 @@ pub struct Guestbook {
 }
 
 impl Guestbook {
+    /// Puts an entry behind the others, and tells all who wait for one.
     pub fn store(&self, entry: Entry) -> Message {
         let mut messages = self.messages.lock().unwrap();
         let message = Message {
@@ -69,6 +72,7 @@ impl Guestbook {
         message
     }
 
+    /// Every message, the oldest first.
     pub fn all(&self) -> Vec<Message> {
         self.messages.lock().unwrap().clone()
     }

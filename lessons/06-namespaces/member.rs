@@ -24,6 +24,7 @@ pub struct Member {
 }
 
 impl Member {
+    /// A client that is in no room yet.
     pub fn new(rooms: Arc<Rooms>) -> Self {
         let texts = StreamMap::new();
         Self { rooms, texts }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// What one says and all in the room hear.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct ChatMessage {
     sender: String,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+/// What one says and all in the room hear.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct ChatMessage {
     sender: String,

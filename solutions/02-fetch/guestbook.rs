@@ -17,6 +17,7 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// An entry with this sender and this message.
     pub fn new(sender: &str, message: &str) -> Entry {
         Entry {
             sender: sender.to_string(),
@@ -47,6 +48,7 @@ impl Display for Message {
 }
 
 // ANCHOR: guestbook
+/// All messages, and the news that there is one more.
 #[derive(Debug, Default)]
 pub struct Guestbook {
     /// Behind a lock, because requests are answered side by side. Its `unwrap`
@@ -59,6 +61,7 @@ pub struct Guestbook {
 
 impl Guestbook {
     // ANCHOR: store
+    /// Puts an entry behind the others, and tells all who wait for one.
     pub fn store(&self, entry: Entry) -> Message {
         let mut messages = self.messages.lock().unwrap();
         let message = Message {
@@ -73,6 +76,7 @@ impl Guestbook {
     }
     // ANCHOR_END: store
 
+    /// Every message, the oldest first.
     pub fn all(&self) -> Vec<Message> {
         self.messages.lock().unwrap().clone()
     }

@@ -26,6 +26,7 @@ pub struct Member {
 // ANCHOR_END: member
 
 impl Member {
+    /// A client that is in no room yet.
     pub fn new(rooms: Arc<Rooms>) -> Self {
         let texts = StreamMap::new();
         Self { rooms, texts }
