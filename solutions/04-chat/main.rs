@@ -109,6 +109,7 @@ fn app() -> Router {
 }
 // ANCHOR_END: app
 
+// ANCHOR: whole_enter
 // ANCHOR: enter
 async fn enter(upgrade: WebSocketUpgrade, State(room): State<Arc<Room>>) -> Response {
     limited(upgrade, TEXT_LIMIT).on_upgrade(async move |mut socket| {
@@ -121,7 +122,9 @@ async fn enter(upgrade: WebSocketUpgrade, State(room): State<Arc<Room>>) -> Resp
         close(socket, end).await;
     })
 }
+// ANCHOR_END: whole_enter
 
+// ANCHOR: whole_chat
 // ANCHOR: chat
 /// Listens to the room and to the client, whichever speaks first.
 async fn chat(socket: &mut WebSocket, room: &Room, mut texts: Receiver<Utf8Bytes>) -> End {
@@ -143,6 +146,7 @@ async fn chat(socket: &mut WebSocket, room: &Room, mut texts: Receiver<Utf8Bytes
         }
     }
 }
+// ANCHOR_END: whole_chat
 
 /// From the room to the client.
 async fn deliver(heard: Result<Utf8Bytes, RecvError>, socket: &mut WebSocket) -> End {
@@ -162,6 +166,7 @@ async fn refuse(problem: &str, socket: &mut WebSocket) -> End {
     socket.send(answer).await.map_err(code_for)
 }
 
+// ANCHOR: whole_check
 // ANCHOR: check
 /// A message, or what is wrong with the text.
 fn check(text: &str) -> Result<ChatMessage, String> {
@@ -175,6 +180,7 @@ fn check(text: &str) -> Result<ChatMessage, String> {
     }
     Ok(message)
 }
+// ANCHOR_END: whole_check
 
 /// A message may come in several frames. The limit of one frame refuses a long
 /// one by its announced length, before its bytes are read.

@@ -8,6 +8,7 @@ use axum::{
 use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 
+// ANCHOR: whole_parse
 // ANCHOR: parse
 /// The name of a room: 1 to 64 letters (with their marks), digits, `-` and `_`, of any script.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -31,6 +32,7 @@ impl RoomName {
         Some(Self(name))
     }
 }
+// ANCHOR_END: whole_parse
 
 // ANCHOR: extractor
 /// A handler that asks for a `RoomName` gets the one in its path. Where there

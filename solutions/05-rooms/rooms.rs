@@ -45,6 +45,7 @@ impl Rooms {
         }
     }
 
+    // ANCHOR: whole_leave
     // ANCHOR: leave
     /// A client is gone.
     pub fn leave(&self, name: &RoomName, texts: Receiver<Utf8Bytes>) {
@@ -61,6 +62,7 @@ impl Rooms {
             room.remove();
         }
     }
+    // ANCHOR_END: whole_leave
 
     /// The open rooms, sorted by name, and how many are in each.
     pub fn list(&self) -> Vec<(RoomName, usize)> {
