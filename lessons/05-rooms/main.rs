@@ -26,7 +26,7 @@ use tokio::{
 
 use message::check;
 use room_name::RoomName;
-use rooms::Rooms;
+use rooms::{BACKLOG, Rooms};
 use socket::{End, close, code_for, limited, next_text};
 
 const TEXT_LIMIT: usize = 64 * 1024;
@@ -89,8 +89,9 @@ async fn chat(
             text = next_text(socket) => match text?.map(|text| check(&text)) {
                 Some(Ok(message)) => rooms.say(room, &message),
                 Some(Err(problem)) => {
-                    while let Ok(earlier) = texts.try_recv() {
-                        deliver(Ok(earlier), socket).await?;
+                    // `len` counts lost texts too. For all of those there comes one `Lagged`.
+                    for _ in 0..texts.len().min(BACKLOG + 1) {
+                        deliver(texts.recv().await, socket).await?;
                     }
                     refuse(&problem, socket).await?;
                 }

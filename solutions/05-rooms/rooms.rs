@@ -11,7 +11,7 @@ use tokio::sync::broadcast::{self, Receiver, Sender};
 use crate::{message::ChatMessage, room_name::RoomName};
 
 /// How many texts a slow client may be behind before it misses some.
-const BACKLOG: usize = 256;
+pub const BACKLOG: usize = 256;
 
 // ANCHOR: rooms
 /// The open rooms. Whoever holds a receiver of a room's channel is in the room.
