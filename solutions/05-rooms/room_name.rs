@@ -21,10 +21,10 @@ impl RoomName {
         let name: String = text.nfc().collect();
         // ANCHOR_END: parse
         // Exercise 5.3: what the page refuses, the socket refuses as well.
-        let belongs = |one: char| {
+        let belongs = |character: char| {
             // Many scripts write marks on their letters, as in हिन्दी.
-            let mark = unicode_normalization::char::is_combining_mark(one);
-            one.is_alphanumeric() || mark || one == '-' || one == '_'
+            let mark = unicode_normalization::char::is_combining_mark(character);
+            character.is_alphanumeric() || mark || character == '-' || character == '_'
         };
         if !(1..=64).contains(&name.chars().count()) || !name.chars().all(belongs) {
             return None;

@@ -17,10 +17,10 @@ impl RoomName {
     pub fn parse(text: &str) -> Option<Self> {
         // 로 may come as one character or as ㄹ and ㅗ: readers see no difference.
         let name: String = text.nfc().collect();
-        let belongs = |one: char| {
+        let belongs = |character: char| {
             // Many scripts write marks on their letters, as in हिन्दी.
-            let mark = unicode_normalization::char::is_combining_mark(one);
-            one.is_alphanumeric() || mark || one == '-' || one == '_'
+            let mark = unicode_normalization::char::is_combining_mark(character);
+            character.is_alphanumeric() || mark || character == '-' || character == '_'
         };
         if !(1..=64).contains(&name.chars().count()) || !name.chars().all(belongs) {
             return None;
