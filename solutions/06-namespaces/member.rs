@@ -37,7 +37,8 @@ impl Member {
     pub async fn next(&mut self) -> Heard {
         // ANCHOR_END: next
         // Exercise 6.1, second half: whichever room speaks first.
-        if let Some((_, heard)) = tokio_stream::StreamExt::next(&mut self.texts).await {
+        use tokio_stream::StreamExt;
+        if let Some((_, heard)) = self.texts.next().await {
             return heard;
         }
         // Who is in no room hears nothing.
@@ -59,7 +60,8 @@ impl Member {
             _ => {}
         }
         // Exercise 6.3: whoever hears the news does not say any.
-        if let (crate::envelope::Namespace::News, Event::Message) = (place.ns, event) {
+        use crate::envelope::Namespace;
+        if place.ns == Namespace::News && matches!(event, Event::Message) {
             return Err("news is read-only".to_string());
         }
         // ANCHOR: act_event
