@@ -109,10 +109,13 @@ impl Relay {
     /// Carries messages for as long as the program runs, whatever Redis does.
     pub async fn run(mut self, rooms: Arc<Rooms>) {
         loop {
-            let end = self.carry(&rooms).await;
+            let reason = match self.carry(&rooms).await {
+                Ok(()) => "the connection ended".to_string(),
+                Err(error) => error.to_string(),
+            };
             // Exercise 8.3, second third: tell everybody, wait a while, and try again.
             // TODO 8.3: tell everybody, wait, and try again, instead of the next 2 lines
-            eprintln!("No Redis: {end:?}.");
+            eprintln!("No Redis: {reason}.");
             tokio::time::sleep(3600 * LONGEST_PAUSE.max(self.pause)).await;
         }
     }

@@ -112,10 +112,13 @@ impl Relay {
     /// Carries messages for as long as the program runs, whatever Redis does.
     pub async fn run(mut self, rooms: Arc<Rooms>) {
         loop {
-            let end = self.carry(&rooms).await;
+            let reason = match self.carry(&rooms).await {
+                Ok(()) => "the connection ended".to_string(),
+                Err(error) => error.to_string(),
+            };
             // ANCHOR_END: run
             // Exercise 8.3, second third: tell everybody, wait a while, and try again.
-            eprintln!("No Redis: {end:?}. Next attempt in {:?}.", self.pause);
+            eprintln!("No Redis: {reason}. Next attempt in {:?}.", self.pause);
             rooms.set_degraded(true);
             tokio::time::sleep(self.pause).await;
             self.pause = LONGEST_PAUSE.min(self.pause * 2);
