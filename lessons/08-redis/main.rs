@@ -66,7 +66,7 @@ fn rooms() -> Arc<Rooms> {
     let Ok(url) = env::var("REDIS_URL") else {
         return Arc::new(Rooms::new(InProcess, false));
     };
-    let (redis, relay) = redis_layer::open(&url).unwrap_or_else(|error| {
+    let (redis, relay) = redis_layer::layer_and_relay(&url).unwrap_or_else(|error| {
         // Without the address itself: there may be a password in it.
         eprintln!(
             "Lesson 8 cannot use REDIS_URL: {error}. \
@@ -98,8 +98,10 @@ async fn enter(
 ) -> Response {
     limited(upgrade, TEXT_LIMIT).on_upgrade(async move |mut socket| {
         let (texts, degraded) = rooms.enter(&room);
-        let stall = STALL;
-        let mut delivery = Delivery { texts, stall };
+        let mut delivery = Delivery {
+            texts,
+            stall: STALL,
+        };
         let end = match greet(&mut socket, degraded).await {
             Ok(()) => chat(&mut socket, &rooms, &room, &mut delivery).await,
             gone => gone,

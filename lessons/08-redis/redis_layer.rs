@@ -42,9 +42,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 pub struct Redis {
     origin: String,
     /// Which rooms are open is a state: the newest counts.
-    open: watch::Sender<BTreeSet<RoomName>>,
+    open_rooms: watch::Sender<BTreeSet<RoomName>>,
     /// What is said are events: each counts.
-    said: mpsc::Sender<Said>,
+    to_say: mpsc::Sender<Said>,
 }
 
 /// A text on its way to a channel.
@@ -55,13 +55,13 @@ struct Said {
 
 impl Layer for Redis {
     fn opened(&self, room: &RoomName) {
-        self.open.send_modify(|open| {
+        self.open_rooms.send_modify(|open| {
             open.insert(room.clone());
         });
     }
 
     fn closed(&self, room: &RoomName) {
-        self.open.send_modify(|open| {
+        self.open_rooms.send_modify(|open| {
             open.remove(room);
         });
     }
@@ -70,7 +70,7 @@ impl Layer for Redis {
         let channel = channel_of(room);
         let text = channel::write(&self.origin, message);
         // Full: Redis is slow, or gone. Nobody here waits for it.
-        let _ = self.said.try_send(Said { channel, text });
+        let _ = self.to_say.try_send(Said { channel, text });
     }
 }
 
@@ -78,14 +78,14 @@ impl Layer for Redis {
 pub struct Relay {
     client: Client,
     origin: String,
-    open: watch::Receiver<BTreeSet<RoomName>>,
-    said: mpsc::Receiver<Said>,
+    open_rooms: watch::Receiver<BTreeSet<RoomName>>,
+    to_say: mpsc::Receiver<Said>,
     /// How long to wait before the next attempt to connect.
     pause: Duration,
 }
 
 /// The layer, and the relay, which is to run in a task of its own.
-pub fn open(url: &str) -> RedisResult<(Redis, Relay)> {
+pub fn layer_and_relay(url: &str) -> RedisResult<(Redis, Relay)> {
     let info = url.into_connection_info()?;
     // In RESP3 one connection may both subscribe and publish.
     let settings = info.redis_settings().clone();
@@ -93,16 +93,21 @@ pub fn open(url: &str) -> RedisResult<(Redis, Relay)> {
     let client = Client::open(info)?;
     // Not the number of the process: in containers, each is number 1.
     let origin = format!("{:032x}", rand::random::<u128>());
-    let (open, open_rooms) = watch::channel(BTreeSet::new());
-    let (said, to_be_said) = mpsc::channel(QUEUE);
+    let (open_rooms_sender, open_rooms_receiver) = watch::channel(BTreeSet::new());
+    let (to_say_sender, to_say_receiver) = mpsc::channel(QUEUE);
     let relay = Relay {
         client,
         origin: origin.clone(),
-        open: open_rooms,
-        said: to_be_said,
+        open_rooms: open_rooms_receiver,
+        to_say: to_say_receiver,
         pause: SHORTEST_PAUSE,
     };
-    Ok((Redis { origin, open, said }, relay))
+    let redis = Redis {
+        origin,
+        open_rooms: open_rooms_sender,
+        to_say: to_say_sender,
+    };
+    Ok((redis, relay))
 }
 
 impl Relay {
@@ -127,7 +132,7 @@ impl Relay {
         let mut subscribed = BTreeSet::new();
         self.subscribe(&mut connection, &mut subscribed).await?;
         // What was said meanwhile is old.
-        while self.said.try_recv().is_ok() {}
+        while self.to_say.try_recv().is_ok() {}
         // Whoever is told so may rely on it: we are subscribed.
         rooms.set_degraded(false);
         self.pause = SHORTEST_PAUSE;
@@ -142,10 +147,10 @@ impl Relay {
                     // We were too slow and have missed some: that is no better.
                     Err(_) => return Ok(()),
                 },
-                Ok(()) = self.open.changed() => {
+                Ok(()) = self.open_rooms.changed() => {
                     self.subscribe(&mut connection, &mut subscribed).await?;
                 }
-                _ = self.said.recv_many(&mut waiting, AT_ONCE) => {
+                _ = self.to_say.recv_many(&mut waiting, AT_ONCE) => {
                     publish(&mut connection, &mut waiting).await?;
                 }
                 _ = heartbeat.tick() => {
@@ -176,7 +181,7 @@ impl Relay {
         connection: &mut MultiplexedConnection,
         subscribed: &mut BTreeSet<RoomName>,
     ) -> RedisResult<()> {
-        let open = self.open.borrow_and_update().clone();
+        let open = self.open_rooms.borrow_and_update().clone();
         // Exercise 8.2: what is new is subscribed to, and what is gone no longer.
         // TODO 8.2: only to the channels of `open`, instead of the next line
         connection.psubscribe("chat:*").await?;
