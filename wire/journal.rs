@@ -23,6 +23,9 @@ pub const BACKLOG: usize = 4096;
 pub struct News {
     pub event: Event,
     pub text: Utf8Bytes,
+    /// Whether it is among those kept. One that went on for so long that its own
+    /// beginning is forgotten is news to the terminal, and no row of the page.
+    pub is_kept: bool,
 }
 
 /// The events of all connections.
@@ -111,26 +114,32 @@ impl State {
 
     fn tell(&mut self, event: Event, news: &Sender<Arc<News>>) {
         let text = serde_json::to_string(&Told::from(&event)).expect("an event makes JSON");
+        let earlier = event.again.then(|| self.place_of(&event.id()));
         let told = Arc::new(News {
             event,
             text: text.into(),
+            is_kept: earlier != Some(None),
         });
-        if told.event.again {
-            let id = told.event.id();
-            let mut kept = self.kept.iter_mut().rev();
-            match kept.find(|kept| kept.event.id() == id) {
-                Some(earlier) => *earlier = told.clone(),
-                None => return,
-            }
-        } else {
-            if self.kept.len() == KEPT {
-                self.kept.pop_front();
-                self.forgotten += 1;
-            }
-            self.kept.push_back(told.clone());
+        match earlier {
+            Some(Some(place)) => self.kept[place] = told.clone(),
+            Some(None) => {}
+            None => self.keep(told.clone()),
         }
         // The only error is that nobody looks.
         let _ = news.send(told);
+    }
+
+    /// Where an event is kept, if it still is.
+    fn place_of(&self, id: &str) -> Option<usize> {
+        self.kept.iter().rposition(|kept| kept.event.id() == id)
+    }
+
+    fn keep(&mut self, told: Arc<News>) {
+        if self.kept.len() == KEPT {
+            self.kept.pop_front();
+            self.forgotten += 1;
+        }
+        self.kept.push_back(told);
     }
 }
 
@@ -179,5 +188,20 @@ mod tests {
         let told = news.try_recv().unwrap();
         assert_eq!(told.event.id(), "1.2");
         assert!(told.text.contains(r#""done":true"#), "{}", told.text);
+    }
+
+    #[test]
+    fn what_ends_when_its_beginning_is_forgotten_is_told_and_not_kept() {
+        let journal = Journal::default();
+        journal.hear(1, Heard::Bytes(Side::Server, HEAD));
+        for connection in 2..KEPT + 3 {
+            journal.hear(connection, Heard::Opened);
+        }
+        let mut news = journal.subscribe().news;
+        journal.hear(1, Heard::Bytes(Side::Server, b"hello"));
+        let told = news.try_recv().unwrap();
+        assert_eq!(told.event.line, "200 OK");
+        assert!(told.event.done && !told.is_kept);
+        assert!(journal.find(&told.event.id()).is_none());
     }
 }

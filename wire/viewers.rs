@@ -129,21 +129,23 @@ async fn deliver(
     first: Heard,
     news: &mut Receiver<Arc<News>>,
 ) -> Result<(), End> {
-    write(socket, text_of(first)?).await?;
+    write_heard(socket, first).await?;
     for _ in 0..news.len().min(BACKLOG) {
-        let heard = news.recv().await;
-        write(socket, text_of(heard)?).await?;
+        write_heard(socket, news.recv().await).await?;
     }
     taken(socket.flush()).await
 }
 
-fn text_of(heard: Heard) -> Result<Utf8Bytes, End> {
-    match heard {
-        Ok(news) => Ok(news.text.clone()),
+async fn write_heard(socket: &mut WebSocket, heard: Heard) -> Result<(), End> {
+    let text = match heard {
+        Ok(news) if news.is_kept => news.text.clone(),
+        // The page has no row for it.
+        Ok(_) => return Ok(()),
         // This viewer was too slow, and the lesson did not wait for it.
-        Err(RecvError::Lagged(missed)) => Ok(json!({ "missed": missed }).to_string().into()),
-        Err(RecvError::Closed) => Err(End::Gone),
-    }
+        Err(RecvError::Lagged(missed)) => json!({ "missed": missed }).to_string().into(),
+        Err(RecvError::Closed) => return Err(End::Gone),
+    };
+    write(socket, text).await
 }
 
 async fn write(socket: &mut WebSocket, text: Utf8Bytes) -> Result<(), End> {
