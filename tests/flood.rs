@@ -70,9 +70,9 @@ async fn no_room_is_open(talk: &Conversation) -> Step {
     let deadline = Instant::now() + PATIENCE;
     loop {
         // A connection that is kept would count as one that the server keeps.
-        let list = talk.aside().request(Method::GET, "/api/rooms");
-        let list = list.header("connection", "close").send().await?;
-        let list = list.json_value();
+        let request = talk.aside().request(Method::GET, "/api/rooms");
+        let answer = request.header("connection", "close").send().await?;
+        let list = answer.json_value();
         if list == Some(json!([])) {
             return Ok(());
         }

@@ -382,7 +382,8 @@ async fn somebody_takes_nothing(talk: Conversation) -> Step {
 /// What fills all buffers of somebody who does not read takes a second or two.
 const NOTICING: Duration = Duration::from_secs(30);
 
-/// Alice talks until everybody has heard that one less is online, and then they wait for it.
+/// Alice talks until everybody has heard that one less is online. When she has said
+/// all that she has to say, they only wait for it.
 async fn without_zoe(talk: &Conversation, room: &mut Room) -> Step {
     let one_less = json!({ "online": room.people.len() });
     let mut people: Vec<Told> = room.people.drain(..).map(Told::new).collect();

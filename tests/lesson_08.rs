@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::conversation::{Conversation, PATIENCE, Step, stop};
 use crate::lesson::{Exercise, Lesson, Need, Number};
-use crate::redis_server::{REDIS_CLI, RedisServer};
+use crate::redis_server::{REDIS_CLI, RedisServer, attempts_within};
 use crate::room::{ALICE, Room, is_presence, says, tell};
 use crate::socket::{Socket, json_of};
 use crate::transcript::readable;
@@ -57,6 +57,11 @@ async fn enter(process: &Conversation, lane: &str, path: &str) -> Step<Socket> {
 /// Whether a message says how things stand with Redis.
 fn is_state(message: &Message) -> bool {
     json_of(message).is_some_and(|data| data.get("degraded").is_some())
+}
+
+/// Whether a message says that Redis is there.
+fn is_connected(message: &Message) -> bool {
+    json_of(message) == Some(json!({ "degraded": false }))
 }
 
 fn is_knock(message: &Message) -> bool {
@@ -353,8 +358,8 @@ async fn redis_goes_and_comes_back(talk: Conversation) -> Step {
     bobs.people.push(cleo);
 
     talk.step("somebody who is no Redis server listens on its port, and hangs up on everybody");
-    let times = [LISTENING, LISTENING_ON];
-    let [attempts, attempts_later] = redis.attempts_within(times).await?;
+    let listener = redis.listen_in_its_place().await?;
+    let attempts = attempts_within(&listener, LISTENING).await;
     let most = 3 * ATTEMPTS;
     if attempts > most {
         return stop(format!(
@@ -362,19 +367,21 @@ async fn redis_goes_and_comes_back(talk: Conversation) -> Step {
             LISTENING.as_secs()
         ));
     }
+    let attempts = attempts_within(&listener, LISTENING_ON).await;
     let fewest = 3 * STILL;
-    if attempts_later < fewest {
-        let cause = match attempts_later {
+    if attempts < fewest {
+        let cause = match attempts {
             0 => "nobody tries again",
             _ => "a pause had grown too long",
         };
         return stop(format!(
-            "the three processes tried to connect only {attempts_later} times in the next {} s, and not at least {fewest} times: {cause}",
+            "the three processes tried to connect only {attempts} times in the next {} s, and not at least {fewest} times: {cause}",
             LISTENING_ON.as_secs()
         ));
     }
     lobby.say(ALICE, "That was not Redis.").await?;
 
+    drop(listener);
     talk.step("Redis is back, and all are told");
     redis.start_again().await?;
     lobby.people.append(&mut bobs.people);
@@ -430,8 +437,7 @@ async fn redis_is_not_trusted(talk: Conversation) -> Step {
     // and that Redis is there, which a process may tell later than it hears.
     for person in &mut room.people {
         person.pass_over(|message| {
-            let connected = || json_of(message) == Some(json!({ "degraded": false }));
-            is_true_presence(message) || is_knock(message) || connected()
+            is_true_presence(message) || is_connected(message) || is_knock(message)
         });
     }
 

@@ -163,26 +163,10 @@ impl RedisServer {
         timeout_at(deadline, answering).await == Ok(true)
     }
 
-    /// Listens on the port of a Redis server that does not run, and hangs up on whoever
-    /// connects: how often that happens in each of these times, one after the other.
-    pub async fn attempts_within<const TIMES: usize>(
-        &self,
-        times: [Duration; TIMES],
-    ) -> Step<[usize; TIMES]> {
+    /// Listens on the port of a Redis server that does not run.
+    pub async fn listen_in_its_place(&self) -> Step<TcpListener> {
         let listener = TcpListener::bind(("127.0.0.1", self.port)).await;
-        let listener = listener.map_err(|error| Stop(format!("port {}: {error}", self.port)))?;
-        let mut attempts = [0; TIMES];
-        for (attempts, time) in attempts.iter_mut().zip(times) {
-            let counting = async {
-                loop {
-                    if listener.accept().await.is_ok() {
-                        *attempts += 1;
-                    }
-                }
-            };
-            let _: Result<(), _> = timeout(time, counting).await;
-        }
-        Ok(attempts)
+        listener.map_err(|error| Stop(format!("port {}: {error}", self.port)))
     }
 
     /// Publishes a text into a channel, without writing it down.
@@ -264,6 +248,20 @@ impl Drop for RedisServer {
             .unwrap_or_else(PoisonError::into_inner);
         left.extend(self.process.take());
     }
+}
+
+/// Hangs up on whoever connects: how often that happens.
+pub async fn attempts_within(listener: &TcpListener, duration: Duration) -> usize {
+    let mut attempts = 0;
+    let counting = async {
+        loop {
+            if listener.accept().await.is_ok() {
+                attempts += 1;
+            }
+        }
+    };
+    let _: Result<(), _> = timeout(duration, counting).await;
+    attempts
 }
 
 /// Names in one line.

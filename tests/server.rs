@@ -155,7 +155,7 @@ async fn start_built(
     environment: &[(&str, &str)],
 ) -> Result<(Process, String), String> {
     let mut command = Command::new(path);
-    set(&mut command, "0", environment);
+    set_environment(&mut command, "0", environment);
     let mut process = start(command)?;
     let line = match timeout(START, first_line(process.stdout.clone())).await {
         Ok(Some(line)) => line,
@@ -187,7 +187,7 @@ async fn start_command(
 ) -> Result<(Process, String), String> {
     let port = port::free()?;
     let mut command = shell(text);
-    set(&mut command, &port.to_string(), environment);
+    set_environment(&mut command, &port.to_string(), environment);
     let mut process = start(command)?;
     let address = format!("127.0.0.1:{port}");
     let accepting = async {
@@ -212,7 +212,7 @@ async fn start_command(
 
 /// What a lesson reads from its environment: only what an exercise has set. What
 /// the shell has set, such as a Redis server of somebody's own, is not for a grader.
-fn set(command: &mut Command, port: &str, environment: &[(&str, &str)]) {
+fn set_environment(command: &mut Command, port: &str, environment: &[(&str, &str)]) {
     for variable in ["REDIS_URL", "STALL_MS", "TOKIO_WORKER_THREADS"] {
         command.env_remove(variable);
     }

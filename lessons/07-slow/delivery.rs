@@ -43,6 +43,7 @@ impl Delivery {
     /// All that waits now. What comes meanwhile is for the next time: in a room
     /// that is never silent, the client has to be listened to as well.
     async fn write_waiting(&mut self, socket: &mut WebSocket) -> End {
+        // `len` counts lost texts too. For all of those there comes one `Lagged`.
         for _ in 0..self.texts.len().min(BACKLOG + 1) {
             let heard = self.texts.recv().await;
             self.write(text_of(heard)?, socket).await?;
