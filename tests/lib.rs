@@ -25,6 +25,7 @@ pub mod flood;
 pub mod grading;
 pub mod harness;
 pub mod head;
+pub mod late_errors;
 pub mod lesson;
 pub mod member;
 pub mod page;

@@ -14,8 +14,10 @@ use graders::grading::{Held, RUNTIME, hold};
 use graders::harness::{arguments, asked_for, is_ci, run};
 use graders::lesson::{Exercise, LESSONS, Lesson, Need, workbook};
 use graders::server::Program;
-use graders::{bad_inputs, flood, redis_outages, resources, slow_readers, source, starters};
-use graders::{lesson_05, lesson_06, lesson_07, lesson_08};
+use graders::{
+    bad_inputs, flood, late_errors, redis_outages, resources, slow_readers, source, starters,
+};
+use graders::{lesson_04, lesson_05, lesson_06, lesson_07, lesson_08};
 use libtest_mimic::{Completion, Failed, Trial};
 
 fn main() -> ExitCode {
@@ -24,6 +26,19 @@ fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
     let arguments = arguments();
     let mut checks: Vec<Check> = LESSONS.iter().flat_map(checks_of).collect();
+    for (lesson, path) in [
+        (lesson_04::LESSON, "/chat/public"),
+        (lesson_05::LESSON, "/ws/chat/lobby"),
+        // Lesson 8 has its delivery.rs word for word.
+        (lesson_07::LESSON, "/chat/public"),
+    ] {
+        let name = format!("solution-{}-tells-errors-last", lesson.number);
+        checks.push(Check::new(name, move |programs| {
+            let program = Program::Built(programs.path("solution", &lesson)?);
+            RUNTIME.block_on(late_errors::come_last(&program, path))?;
+            Ok(Completion::Completed)
+        }));
+    }
     checks.push(Check::new(
         "solution-5-survives-a-flood-of-rooms",
         |programs| {
